@@ -1,0 +1,191 @@
+"""Reading DICOM files: list them, plan the work, hand it to an engine or do it here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from dicomframe import registry
+from dicomframe.dicom.bulk import BulkURI
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.tags import parse_tags
+from dicomframe.errors import BulkDataError
+from dicomframe.plugin import DicomFrames, ReadPlan
+from dicomframe.scan.listing import list_files
+from dicomframe.scan.options import ReadOptions, check_flag, check_npartitions, check_pixels
+from dicomframe.scan.planning import plan_partitions
+from dicomframe.scan.reading import PartitionReader, read_file_header
+from dicomframe.scan.schema import RESERVED_COLUMNS
+from dicomframe.scan.storage import StorageFault, fetch_range, open_origin
+
+Path = str | os.PathLike[str]
+Tags = Iterable[str] | Mapping[str, str]
+
+_OPTIONS = ("tags", "pixels", "warnings", "npartitions", "storage_options")
+
+
+def read_dicom(
+    path: Path | Sequence[Path],
+    engine: str,
+    tags: Tags | None = None,
+    pixels: str = "bytes",
+    warnings: bool = False,  # noqa: FBT001, FBT002
+    npartitions: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    **engine_options: Any,
+) -> DicomFrames:
+    """Return DICOM files as two lazy frames of `engine`: the sound ones and the others.
+
+    The files are listed now, on the driver, and read when the engine computes a frame, on its
+    workers. Each file that was listed is a row of exactly one of the two frames.
+
+    Parameters
+    ----------
+    path : str, path or list of them
+        A file, a folder (with all that is below it, whatever the names), a glob, or any URL that
+        fsspec knows, such as ``s3://bucket/archive/``.
+    engine : str
+        ``"spark"``, ``"dask"``, or the name of another installed backend.
+    tags : list of str or dict of str to str, optional
+        DICOM attributes wanted as typed columns: keywords (``"PatientAge"``), tags
+        (``"00101010"``) or paths into sequences
+        (``"RequestAttributesSequence[0].ScheduledProcedureStepID"``); or column names with these.
+    pixels : {"bytes", "reference", "none"}
+        Pixel Data as a column of bytes, as its place in the file, or not at all.
+    warnings : bool
+        A column that tells what is strange in a sound file.
+    npartitions : int, optional
+        The number of partitions; by default they are balanced by cost.
+    storage_options : dict, optional
+        Handed to fsspec; shown nowhere.
+    **engine_options
+        What the backend takes, such as ``session=`` for Spark.
+
+    Returns
+    -------
+    DicomFrames
+        ``(dicom, corrupt)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing is there.
+    UnknownEngineError, EngineNotInstalledError
+        The engine is not known, or not installed.
+    UnknownTagError, InvalidOptionError
+        A tag or an option is not valid.
+    TypeError
+        The engine takes no such option.
+
+    Examples
+    --------
+    >>> from dicomframe.testing.samples import real_files
+    >>> dicom, corrupt = read_dicom(real_files(), engine="dask", tags=["Modality"], pixels="none")
+    >>> bool(dicom[dicom["Modality"] == "MR"]["origin"].count().compute() > 9)
+    True
+    """
+    registry.check_engine_options(engine, engine_options, also_valid=_OPTIONS)
+    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options)
+    return registry.build_frames(engine, plan, engine_options)
+
+
+def scan_dicom(
+    path: Path | Sequence[Path],
+    tags: Tags | None = None,
+    pixels: str = "bytes",
+    warnings: bool = False,  # noqa: FBT001, FBT002
+    npartitions: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield DICOM files as Arrow record batches, read here, one after another, by no engine.
+
+    The columns of both frames stand side by side: ``origin``, ``metadata``, the tags,
+    ``pixel_data`` (or its place), ``warnings`` if asked for, then ``reason``, ``detail`` and
+    ``offset``, which are null for a sound file. The parameters and errors are those of
+    `read_dicom`; the listing is done before this returns.
+
+    Examples
+    --------
+    >>> from dicomframe.testing.samples import real_files
+    >>> batches = scan_dicom(real_files("CT_small.dcm"), tags=["PatientAge"], pixels="none")
+    >>> table = pa.Table.from_batches(batches)
+    >>> table.column_names
+    ['origin', 'metadata', 'PatientAge', 'reason', 'detail', 'offset']
+    """
+    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options)
+    return (batch for partition in plan.partitions for batch in plan.reader(partition))
+
+
+def plan_read(
+    path: Path | Sequence[Path],
+    tags: Tags | None = None,
+    pixels: str = "bytes",
+    warnings: bool = False,  # noqa: FBT001, FBT002
+    npartitions: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> ReadPlan:
+    """List the files and divide them; the plan is what a backend is given.
+
+    The parameters and errors are those of `read_dicom`.
+    """
+    options = ReadOptions(
+        tags=parse_tags(tags, RESERVED_COLUMNS),
+        pixels=check_pixels(pixels),
+        warnings=check_flag("warnings", warnings),
+    )
+    check_npartitions(npartitions)
+    listing = list_files(path, storage_options)
+    partitions = plan_partitions(
+        listing, reads_pixels=options.pixels == "bytes", npartitions=npartitions
+    )
+    return ReadPlan(partitions, PartitionReader(listing.stores, options))
+
+
+def read_bulk_data(uri: str, storage_options: Mapping[str, Any] | None = None) -> bytes:
+    """Return the bytes that a ``BulkDataURI`` of a ``metadata`` column stands for.
+
+    Words of a big endian file come in little endian order, as bulk data has them (PS3.18 section
+    8.7.3.3); Pixel Data comes as it is stored.
+
+    Parameters
+    ----------
+    uri : str
+        ``origin#offset=...&length=...``.
+    storage_options : dict, optional
+        Handed to fsspec.
+
+    Raises
+    ------
+    BulkDataError
+        `uri` is no such URI, or its bytes cannot be had whole.
+
+    Examples
+    --------
+    >>> import json
+    >>> from dicomframe.testing.samples import real_files
+    >>> batch = next(scan_dicom(real_files("CT_small.dcm"), pixels="none"))
+    >>> uri = json.loads(batch["metadata"][0].as_py())["7FE00010"]["BulkDataURI"]
+    >>> len(read_bulk_data(uri))
+    32768
+    """
+    place = BulkURI.parse(uri)
+    if place is None:
+        raise BulkDataError(
+            "the URI does not end with '#offset=...&length=...'; give one from a metadata column"
+        )
+    try:
+        if place.inflated:
+            with open_origin(place.origin, storage_options) as file:
+                whole = read_file_header(file, place.origin).inflated or b""
+            raw = whole[place.offset : place.offset + place.length]
+        else:
+            stop = place.offset + place.length
+            raw = fetch_range(place.origin, place.offset, stop, storage_options)
+    except (StorageFault, Damage) as fault:
+        raise BulkDataError(f"the bulk data cannot be fetched: {fault.detail}") from None
+    if len(raw) != place.length:
+        raise BulkDataError("the bulk data cannot be fetched: the file has changed since")
+    return place.to_little_endian(raw)

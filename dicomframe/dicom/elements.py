@@ -1,0 +1,211 @@
+"""What the first bytes of a data element say: its tag, its VR and how it is encoded."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.dictionary import (
+    LONG_VRS,
+    VRS,
+    is_private_creator,
+    lookup_private_vr,
+    lookup_vr,
+)
+from dicomframe.dicom.encodings import Encoding, read_tag
+from dicomframe.dicom.values import Encoder, get_encoder
+
+PLAIN = 0
+CHARACTER_SET = 1
+PIXEL_REPRESENTATION = 2
+LUT_DESCRIPTOR = 3
+PRIVATE_CREATOR = 4
+SEQUENCE = 5
+PIXELS = 6
+GROUP_LENGTH = 7
+BY_CONTEXT = 8
+"""The VR depends on more than the tag: private, ambiguous, or UN; never cached by tag."""
+DELIMITER = 9
+INVALID_VR = 10
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+"""Float Pixel Data, Double Float Pixel Data and Pixel Data."""
+
+_KINDS = {
+    0x00080005: CHARACTER_SET,
+    0x00280103: PIXEL_REPRESENTATION,
+    0x00283002: LUT_DESCRIPTOR,
+} | dict.fromkeys(PIXEL_TAGS, PIXELS)
+
+_LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
+_MOST_ENTRIES = 65536
+
+
+class Entry(NamedTuple):
+    """Hold all that the tag and the VR of an element decide.
+
+    Attributes
+    ----------
+    kind : int
+        What the walk must do; `PLAIN` elements are encoded and no more.
+    tag : int
+        Group and element.
+    prefix : bytes
+        ``"GGGGEEEE":{"vr":"XX"``, the beginning of the element's member in the JSON object.
+    encode : callable
+        Makes the rest of the member out of the value field.
+    vr : str
+        The VR.
+    length_at : int
+        Where in the header the length field begins; it ends with the header.
+    header_bytes : int
+        8, or 12 for an explicit VR with a 32-bit length.
+    """
+
+    kind: int
+    tag: int
+    prefix: bytes
+    encode: Encoder
+    vr: str
+    length_at: int
+    header_bytes: int
+
+
+def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
+    """Return the entry of an element whose VR is settled."""
+    kind = SEQUENCE if vr == "SQ" else PLAIN
+    if tag & 0xFFFF == 0:
+        kind = GROUP_LENGTH
+    elif is_private_creator(tag):
+        kind = PRIVATE_CREATOR
+    elif tag in _KINDS:
+        kind = _KINDS[tag]
+    prefix = b'"%08X":{"vr":"%b"' % (tag, vr.encode())
+    length_at, header_bytes = 4, 8
+    if encoding.explicit:
+        length_at, header_bytes = (8, 12) if vr in _LONG_VRS else (6, 8)
+    encode = get_encoder(vr, encoding.order)
+    return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes)
+
+
+class EntryTable(dict[bytes, Entry]):
+    """Look up an entry by the first bytes of an element, in one encoding.
+
+    The key is the tag and the VR (6 bytes), or the tag alone (4 bytes) where the VR is implicit.
+    What depends on more than these bytes is made anew each time and never kept.
+    """
+
+    def __init__(self, encoding: Encoding) -> None:
+        super().__init__()
+        self.encoding = encoding
+
+    def __missing__(self, key: bytes) -> Entry:
+        order = self.encoding.order
+        tag = read_tag(key, order)
+        entry = self._explicit(tag, key[4:6]) if self.encoding.explicit else self._implicit(tag)
+        if entry.kind < BY_CONTEXT:
+            if len(self) >= _MOST_ENTRIES:
+                self.clear()
+            self[key] = entry
+        return entry
+
+    def _explicit(self, tag: int, vr: bytes) -> Entry:
+        if tag >> 16 == 0xFFFE:
+            return make_entry(tag, "UN", self.encoding)._replace(kind=DELIMITER)
+        if vr not in VRS:
+            return make_entry(tag, "UN", self.encoding)._replace(kind=INVALID_VR)
+        entry = make_entry(tag, vr.decode(), self.encoding)
+        return entry._replace(kind=BY_CONTEXT) if vr == b"UN" else entry
+
+    def _implicit(self, tag: int) -> Entry:
+        if tag >> 16 == 0xFFFE:
+            return make_entry(tag, "UN", self.encoding)._replace(kind=DELIMITER)
+        vr = "LO" if is_private_creator(tag) else lookup_vr(tag)
+        if vr is None or " or " in vr:
+            return make_entry(tag, "UN", self.encoding)._replace(kind=BY_CONTEXT)
+        return make_entry(tag, vr, self.encoding)
+
+
+class Context:
+    """Hold what earlier elements of a data set decide for later ones.
+
+    Attributes
+    ----------
+    creators : dict
+        The private creator of each reserved block, by group and block number.
+    signed : bool
+        Pixel Representation (0028,0103) is 1; items inherit it.
+    single_lut_entry : bool
+        LUT Descriptor (0028,3002) announces one entry (PS3.3 section C.11.1.1.1).
+    """
+
+    __slots__ = ("creators", "signed", "single_lut_entry")
+
+    def __init__(self, *, signed: bool = False) -> None:
+        self.creators: dict[int, str] = {}
+        self.signed = signed
+        self.single_lut_entry = False
+
+    def resolve_vr(self, tag: int) -> str | None:
+        """Return the VR of an element that does not carry a usable one, None if unknown.
+
+        PS3.5 section A.1 and PS3.6 for public elements, the private dictionary for others.
+        """
+        if tag >> 16 & 1:
+            if is_private_creator(tag):
+                return "LO"
+            creator = self.creators.get(tag >> 8)
+            return None if creator is None else lookup_private_vr(tag, creator)
+        vr = lookup_vr(tag)
+        if vr is None or " or " not in vr:
+            return vr
+        if vr == "US or SS":
+            return "SS" if self.signed else "US"
+        if vr == "US or OW":
+            return "US" if self.single_lut_entry else "OW"
+        return "OW"
+
+    def note(self, kind: int, tag: int, raw: bytes, encoding: Encoding) -> None:
+        """Remember an element that later ones depend on."""
+        if kind == PRIVATE_CREATOR:
+            block = (tag >> 16) << 8 | tag & 0xFF
+            self.creators.setdefault(block, raw.decode("latin-1").strip(" \0"))
+        elif kind == PIXEL_REPRESENTATION and len(raw) == 2:
+            self.signed = int.from_bytes(raw, encoding.order) == 1
+        elif kind == LUT_DESCRIPTOR and len(raw) >= 2:
+            self.single_lut_entry = int.from_bytes(raw[:2], encoding.order) == 1
+
+
+def measure_invalid_vr(
+    rest: bytes, room: int, encoding: Encoding, tag: int, offset: int
+) -> tuple[int, int]:
+    """Return the bytes of the header and of the value of an element whose VR is no VR.
+
+    Such an element is written like a VR that is not known yet (PS3.5 section 6.2.2), with a 16-bit
+    length, or as implicit VR. The first of these after which another element can follow is it.
+
+    Parameters
+    ----------
+    rest : bytes
+        What is at hand from the element on.
+    room : int
+        Bytes from the element to the end of its data set.
+
+    Raises
+    ------
+    Damage
+        ``malformed``: none of them.
+    """
+    order = encoding.order
+    forms = [(8, int.from_bytes(rest[6:8], order)), (8, int.from_bytes(rest[4:8], order))]
+    if rest[6:8] == b"\0\0" and len(rest) >= 12:
+        forms.insert(0, (12, int.from_bytes(rest[8:12], order)))
+    for header_bytes, length in forms:
+        stop = header_bytes + length
+        if stop == room or (stop < room and _can_follow(rest[stop : stop + 8])):
+            return header_bytes, length
+    raise Damage("malformed", f"{tag_name(tag)} has no valid VR and no length that fits", offset)
+
+
+def _can_follow(head: bytes) -> bool:
+    return len(head) < 8 or head[4:6] in VRS or head[:2] == b"\xfe\xff"

@@ -1,0 +1,103 @@
+"""Transfer syntaxes: how the elements of a data set are written (PS3.5 section 10)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dicomframe.dicom.dictionary import VRS, lookup_vr
+from dicomframe.dicom.values import ByteOrder
+
+
+class Encoding(NamedTuple):
+    """Say whether elements carry their VR, and the order of the bytes."""
+
+    explicit: bool
+    order: ByteOrder
+
+
+IMPLICIT_LITTLE = Encoding(False, "little")
+EXPLICIT_LITTLE = Encoding(True, "little")
+EXPLICIT_BIG = Encoding(True, "big")
+
+IMPLICIT_LITTLE_UID = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE_UID = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG_UID = "1.2.840.10008.1.2.2"
+
+UID_OF_ENCODING = {
+    IMPLICIT_LITTLE: IMPLICIT_LITTLE_UID,
+    EXPLICIT_LITTLE: EXPLICIT_LITTLE_UID,
+    EXPLICIT_BIG: EXPLICIT_BIG_UID,
+}
+
+DEFLATED_UIDS = frozenset(
+    {
+        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
+        "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
+        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
+    }
+)
+"""The whole data set is one deflate stream; 1.2.840.10008.1.2.8.1 deflates frames only."""
+
+_NO_DATA_SET = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
+"""MIME and XML encapsulation, SMPTE flows: there are no elements to walk."""
+
+_ANY_SIZE = 1 << 62
+_IMPLICIT_UIDS = frozenset({IMPLICIT_LITTLE_UID, "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
+
+
+def encoding_of(uid: str) -> Encoding | None:
+    """Return the encoding that a transfer syntax declares, or None if it has no elements.
+
+    A syntax that nobody knows is explicit VR little endian, as all encapsulated ones are
+    (PS3.5 section A.4).
+    """
+    if uid in _IMPLICIT_UIDS:
+        return IMPLICIT_LITTLE
+    if uid == EXPLICIT_BIG_UID:
+        return EXPLICIT_BIG
+    if uid.startswith(_NO_DATA_SET):
+        return None
+    return EXPLICIT_LITTLE
+
+
+def read_tag(head: bytes, order: ByteOrder) -> int:
+    """Return the tag that the first 4 bytes of an element or item are."""
+    return int.from_bytes(head[:2], order) << 16 | int.from_bytes(head[2:4], order)
+
+
+def detect_encoding(head: bytes, remaining: int, declared: Encoding | None) -> Encoding | None:
+    """Return the encoding in which a data set is really written, None if in none.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the data set, 8 at least.
+    remaining : int
+        Bytes from there to the end of the file.
+    declared : Encoding or None
+        What the file says of itself; it wins if both fit.
+    """
+    candidates = [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG]
+    if declared is not None:
+        candidates.sort(key=lambda candidate: candidate != declared)
+    for encoding in candidates:
+        if is_plausible(head, remaining, encoding):
+            return encoding
+    if declared is not None and is_plausible(head, _ANY_SIZE, declared):
+        return declared  # the first element is cut off
+    return None
+
+
+def is_plausible(head: bytes, remaining: int, encoding: Encoding) -> bool:
+    """Tell whether `head` can be an element of a data set in `encoding`."""
+    order = encoding.order
+    tag = read_tag(head, order)
+    if not 0 < tag >> 16 < 0xFFFE:
+        return False
+    known, is_private = lookup_vr(tag), bool(tag >> 16 & 1)
+    if encoding.explicit:
+        return head[4:6] in VRS and (known is not None or is_private)
+    length = int.from_bytes(head[4:8], order)
+    if length == 0xFFFFFFFF:
+        return known == "SQ" or is_private
+    return length <= remaining - 8 and (known is not None or is_private)

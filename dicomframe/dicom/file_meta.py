@@ -1,0 +1,187 @@
+"""The beginning of a file: preamble, group 0002, and where the data set starts (PS3.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.dictionary import LONG_VRS, VRS, lookup_vr
+from dicomframe.dicom.elements import make_entry
+from dicomframe.dicom.encodings import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Encoding,
+    detect_encoding,
+    is_plausible,
+    read_tag,
+)
+from dicomframe.dicom.text import DEFAULT_CHARSET
+from dicomframe.dicom.values import UnfitValue
+from dicomframe.dicom.window import Request, Window
+
+_MAGIC_AT = 128
+_HEAD_BYTES = 12
+
+
+@dataclass(slots=True)
+class FileMeta:
+    """Hold what stands before the data set.
+
+    Attributes
+    ----------
+    data_set_at : int
+        Where in the file the data set begins.
+    has_preamble : bool
+        Whether the file begins with 128 bytes and ``DICM``.
+    values : dict
+        VR and value field of each element of group 0002, by tag.
+    group_length_lies : bool
+        Whether (0002,0000) tells another end of the group than the one that is there.
+    """
+
+    data_set_at: int
+    has_preamble: bool
+    values: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    group_length_lies: bool = False
+
+    @property
+    def transfer_syntax(self) -> str:
+        """The UID in (0002,0010), empty if there is none."""
+        return self.values.get(0x00020010, ("UI", b""))[1].rstrip(b" \0").decode("latin-1")
+
+    def members(self) -> list[bytes]:
+        """Return group 0002 as members of a DICOM JSON object, in tag order."""
+        members = []
+        for tag, (vr, raw) in sorted(self.values.items()):
+            entry = make_entry(tag, vr, EXPLICIT_LITTLE)
+            try:
+                members.append(entry.prefix + entry.encode(raw, DEFAULT_CHARSET))
+            except UnfitValue:
+                continue
+        return members
+
+
+def read_file_meta(window: Window) -> Generator[Request, bytes, FileMeta]:
+    """Read up to the data set; the window begins with the file.
+
+    Raises
+    ------
+    Damage
+        ``not_dicom``, or ``truncated`` inside group 0002.
+    """
+    has_preamble = window.buffer[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM"
+    start = _MAGIC_AT + 4 if has_preamble else 0
+    meta = FileMeta(start, has_preamble)
+    if has_preamble and start == window.size:
+        raise Damage("truncated", "the file ends after the magic word DICM", start)
+    encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
+    if encoding is None:
+        if not has_preamble and not _begins_data_set(window):
+            raise Damage("not_dicom", _describe_start(window.buffer), 0)
+        return meta
+    yield from _read_group(window, meta, encoding)
+    return meta
+
+
+def _meta_encoding(head: bytes) -> Encoding | None:
+    """Return how group 0002 is written, None if it does not begin here."""
+    if head[:2] == b"\x02\0":
+        return EXPLICIT_LITTLE if head[4:6] in VRS or len(head) < 6 else IMPLICIT_LITTLE
+    if head[:2] == b"\0\x02" and head[4:6] in VRS:
+        return EXPLICIT_BIG
+    return None
+
+
+def _read_group(
+    window: Window, meta: FileMeta, encoding: Encoding
+) -> Generator[Request, bytes, None]:
+    order = encoding.order
+    group = b"\x02\0" if order == "little" else b"\0\x02"
+    declared_end = None
+    at = meta.data_set_at
+    while True:
+        head = window.peek(at, _HEAD_BYTES)
+        if head is None:
+            yield from window.fill(at, _HEAD_BYTES)
+            continue
+        if head[:2] != group or not head:
+            break
+        tag = 0x00020000 | int.from_bytes(head[2:4], order)
+        is_long = encoding.explicit and head[4:6] in LONG_VRS
+        header_bytes = 12 if is_long else 8
+        length_at = 8 if is_long else 6 if encoding.explicit else 4
+        length = int.from_bytes(head[length_at:header_bytes], order)
+        stop = at + header_bytes + length
+        if at + header_bytes > window.size or stop > window.size:
+            raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
+        if encoding.explicit and head[4:6] not in VRS:
+            raise Damage("malformed", f"{tag_name(tag)} has no valid VR", at)
+        field_bytes = window.peek(at, header_bytes + length)
+        if field_bytes is None:
+            yield from window.fill(at, header_bytes + length)
+            continue
+        value = field_bytes[header_bytes:]
+        vr = head[4:6].decode() if encoding.explicit else lookup_vr(tag) or "UN"
+        meta.values.setdefault(tag, (vr, value))
+        if tag == 0x00020000 and length == 4:
+            declared_end = stop + int.from_bytes(value, order)
+        at = stop
+    meta.data_set_at = at
+    meta.group_length_lies = declared_end is not None and declared_end != at
+    if at >= window.size or (declared_end is not None and declared_end > window.size):
+        detail = "the file ends with group 0002 and holds no data set"
+        if declared_end is not None and declared_end > window.size:
+            detail = "the file ends inside group 0002"
+        raise Damage("truncated", detail, min(at, window.size))
+
+
+def _begins_data_set(window: Window) -> bool:
+    """Tell whether a file with no preamble begins with two elements of a data set.
+
+    The first must be a known one of group 0008 (or 0004, a directory); the second, if the file
+    reaches it, must be plausible and come later in tag order.
+    """
+    buffer, size = window.buffer, window.size
+    if len(buffer) < _HEAD_BYTES:
+        return False
+    encoding = detect_encoding(buffer, size, None)
+    if encoding is None:
+        return False
+    order = encoding.order
+    group = int.from_bytes(buffer[:2], order)
+    if group not in (0x0004, 0x0008):
+        return False
+    is_long = encoding.explicit and buffer[4:6] in LONG_VRS
+    length_at, header_bytes = (8, 12) if is_long else (6 if encoding.explicit else 4, 8)
+    length = int.from_bytes(buffer[length_at:header_bytes], order)
+    second_at = header_bytes + length
+    second = buffer[second_at : second_at + _HEAD_BYTES]
+    if len(second) < _HEAD_BYTES:
+        return encoding.explicit or length < 0xFFFF
+    return read_tag(buffer, order) < read_tag(second, order) and is_plausible(
+        second, size - second_at, encoding
+    )
+
+
+_SIGNATURES = {
+    b"%PDF": "a PDF file",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "a gzip stream",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"<!DOC": "an HTML page",
+    b"<html": "an HTML page",
+    b"<?xml": "an XML document",
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"MZ": "a PE program",
+    b"\x7fELF": "an ELF program",
+}
+
+
+def _describe_start(buffer: bytes) -> str:
+    found = next((name for mark, name in _SIGNATURES.items() if buffer.startswith(mark)), None)
+    looks = f"; it begins like {found}" if found else ""
+    return f"no DICM at byte 128 and no data element at byte 0{looks}"

@@ -1,0 +1,102 @@
+"""Where an encapsulated value ends: the chain of its fragments (PS3.5 section A.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.window import Request, Window, too_large
+
+UNDEFINED = 0xFFFFFFFF
+ITEM = b"\xfe\xff\x00\xe0"
+SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+
+
+class FragmentChain(NamedTuple):
+    """Tell where a chain ends and what is strange about it.
+
+    Attributes
+    ----------
+    stop : int
+        Where the sequence delimiter begins: the value ends there.
+    following : int
+        Where the next element begins.
+    offset_table : tuple of int
+        Where the value of the first item, the Basic Offset Table, starts and stops.
+    odd : bool
+        Whether a fragment has an odd length.
+    starts : list of int
+        Where the fragments begin, from the end of the offset table on.
+    """
+
+    stop: int
+    following: int
+    offset_table: tuple[int, int]
+    odd: bool
+    starts: list[int]
+
+
+def walk_fragments(
+    window: Window, position: int, bound: int, tag: int, most: int
+) -> Generator[Request, bytes, FragmentChain]:
+    """Walk item by item to the sequence delimiter; the fragments themselves are not read.
+
+    Parameters
+    ----------
+    window : Window
+        The bytes at hand; it stays where it is.
+    position : int
+        Where the first item begins in the file.
+    bound : int
+        The end of what encloses the value.
+    tag : int
+        The element, for messages.
+    most : int
+        How many fragments there may be.
+
+    Raises
+    ------
+    Damage
+        ``truncated``, ``malformed`` or ``too_large``.
+    """
+    at = position
+    starts: list[int] = []
+    table = (position, position)
+    odd = False
+    while True:
+        if at + 8 > bound:
+            raise _cut_off(tag, at, bound, window.size)
+        head = window.peek(at, 8)
+        if head is None:
+            head = yield (at, at + 8)
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == SEQUENCE_END:
+            if length:
+                raise Damage(
+                    "malformed", f"the sequence delimiter of {tag_name(tag)} has a length", at
+                )
+            return FragmentChain(at, at + 8, table, odd, starts)
+        if head[:4] != ITEM or length == UNDEFINED:
+            raise Damage(
+                "malformed",
+                f"among the fragments of {tag_name(tag)} there is no item and no delimiter",
+                at,
+            )
+        stop = at + 8 + length
+        if stop > bound:
+            raise _cut_off(tag, at, bound, window.size)
+        if at == position:
+            table = (at + 8, stop)
+        else:
+            starts.append(at - table[1])
+            if len(starts) > most:
+                raise too_large("elements", most, at)
+        odd = odd or bool(length & 1)
+        at = stop
+
+
+def _cut_off(tag: int, at: int, bound: int, size: int) -> Damage:
+    if bound < size:
+        return Damage("malformed", f"the fragments of {tag_name(tag)} leave their item", at)
+    return Damage("truncated", f"the file ends inside the fragments of {tag_name(tag)}", at)

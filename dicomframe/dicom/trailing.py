@@ -1,0 +1,36 @@
+"""What may follow the last element of a file and is no element."""
+
+from __future__ import annotations
+
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.encodings import Encoding, is_plausible
+
+TAIL_BYTES = 132
+"""How much is looked at: a preamble and ``DICM``."""
+
+_ANY_SIZE = 1 << 62
+
+
+def is_padding(rest: bytes, encoding: Encoding) -> bool:
+    """Tell whether fewer than 8 bytes are padding and not the header of an element cut off.
+
+    An element in big endian may begin with one zero; in little endian none does.
+    """
+    return not rest.strip(b"\0") and (encoding.order == "little" or len(rest) > 1)
+
+
+def is_trailing(tail: bytes, at: int, encoding: Encoding, *, after_pixels: bool) -> bool:
+    """Tell whether the bytes at `at` of the file are none of its data set.
+
+    Zeros are none; after Pixel Data nothing else is that cannot be an element.
+
+    Raises
+    ------
+    Damage
+        ``malformed``: a second file begins there.
+    """
+    if tail[128:132] == b"DICM":
+        raise Damage("malformed", "a second file begins inside this one", at)
+    if not tail.strip(b"\0"):
+        return True
+    return after_pixels and not is_plausible(tail, _ANY_SIZE, encoding)

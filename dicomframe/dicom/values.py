@@ -1,0 +1,271 @@
+"""The value field of one element to the rest of its JSON object (PS3.18 section F.2).
+
+An encoder takes the bytes of the value field and the character set in force and returns what
+follows ``"TAG":{"vr":"XX"`` in the DICOM JSON Model, the closing brace included.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import struct
+from binascii import b2a_base64
+from collections.abc import Callable
+from typing import Literal
+
+from dicomframe.dicom.text import Charset
+
+ByteOrder = Literal["little", "big"]
+Encoder = Callable[[bytes, Charset], bytes]
+
+EMPTY = b"}"
+"""An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
+
+_PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\')
+_NUMBER = rb" *-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)? *"
+_NUMBERS = re.compile(rb"%b(?:\\%b)*" % (_NUMBER, _NUMBER))
+_JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DECIMAL = re.compile(rb"([+-]?)(?:0*([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?")
+_EXACT = 2**53
+
+
+class UnfitValue(ValueError):
+    """The bytes cannot be a value of the VR, such as three bytes of US."""
+
+
+def to_json_text(text: str) -> bytes:
+    """Return `text` as a JSON string in UTF-8."""
+    return json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def encode_inline_binary(raw: bytes, charset: Charset) -> bytes:
+    """Encode bytes as ``InlineBinary`` (PS3.18 section F.2.7)."""
+    return b',"InlineBinary":"%b"}' % b2a_base64(raw, newline=False) if raw else EMPTY
+
+
+def get_encoder(vr: str, order: ByteOrder) -> Encoder:
+    """Return the encoder of a VR in a byte order; a VR that is unknown is encoded as UN."""
+    return _ENCODERS[order].get(vr, encode_inline_binary)
+
+
+def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
+    """AS, CS, DA, DT, TM, UI: the default repertoire, many values."""
+    raw = raw.rstrip(b" \0")
+    if not raw:
+        return EMPTY
+    if not raw.translate(None, _PLAIN):
+        return b',"Value":["%b"]}' % raw
+    return _text_values(raw.decode("latin-1").split("\\"))
+
+
+def _encode_title(raw: bytes, charset: Charset) -> bytes:
+    """AE: leading and trailing spaces mean nothing."""
+    values = [value.strip(" \0") for value in raw.decode("latin-1").split("\\")]
+    return _text_values(values) if len(values) > 1 or values[0] else EMPTY
+
+
+def _encode_text(raw: bytes, charset: Charset) -> bytes:
+    """LO, SH, UC: by character set, many values."""
+    raw = raw.rstrip(b" \0")
+    if not raw:
+        return EMPTY
+    if not raw.translate(None, _PLAIN):
+        return b',"Value":["%b"]}' % raw
+    return _text_values([value.rstrip(" \0") for value in charset.decode(raw).split("\\")])
+
+
+def _encode_long_text(raw: bytes, charset: Charset) -> bytes:
+    """LT, ST, UT: by character set, one value, a backslash is a character of it."""
+    raw = raw.rstrip(b" \0")
+    if not raw:
+        return EMPTY
+    if not raw.translate(None, _PLAIN):
+        return b',"Value":["%b"]}' % raw
+    return b',"Value":[%b]}' % to_json_text(charset.decode(raw))
+
+
+def _encode_uri(raw: bytes, charset: Charset) -> bytes:
+    """UR: the default repertoire, one value."""
+    raw = raw.rstrip(b" \0")
+    return b',"Value":[%b]}' % to_json_text(raw.decode("latin-1")) if raw else EMPTY
+
+
+def _text_values(values: list[str]) -> bytes:
+    return b',"Value":[%b]}' % b",".join(
+        [to_json_text(value) if value else b"null" for value in values]
+    )
+
+
+def _encode_person_name(raw: bytes, charset: Charset) -> bytes:
+    """PN: component groups by name, empty groups left out (PS3.18 section F.2.2)."""
+    raw = raw.rstrip(b" \0")
+    if not raw:
+        return EMPTY
+    if b"=" not in raw and not raw.translate(None, _PLAIN):
+        return b',"Value":[{"Alphabetic":"%b"}]}' % raw
+    names = []
+    for name in charset.decode(raw, is_name=True).split("\\"):
+        groups = zip(_GROUPS, name.split("=", 2), strict=False)
+        members = [b'"%b":%b' % (key, to_json_text(group)) for key, group in groups if group]
+        names.append(b"{%b}" % b",".join(members) if members else b"null")
+    return b',"Value":[%b]}' % b",".join(names)
+
+
+_GROUPS = (b"Alphabetic", b"Ideographic", b"Phonetic")
+
+
+def _encode_number_text(raw: bytes, charset: Charset) -> bytes:
+    """DS, IS: the digits as they stand if they are a number, else the text (F.2.3)."""
+    raw = raw.rstrip(b" \0")
+    if not raw:
+        return EMPTY
+    if _NUMBERS.fullmatch(raw):
+        return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
+    return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
+
+
+def _number_text(raw: bytes) -> bytes:
+    text = raw.strip(b" \0")
+    if not text:
+        return b"null"
+    number = text
+    if not _JSON_NUMBER.fullmatch(text):
+        match = _DECIMAL.fullmatch(text)
+        if match is None:
+            return to_json_text(text.decode("latin-1"))
+        sign, whole, fraction, bare_fraction, exponent = match.groups(b"")
+        fraction = fraction or bare_fraction
+        number = b"%b%b%b%b" % (
+            sign.strip(b"+"),
+            whole or b"0",
+            b"." + fraction if fraction else b"",
+            exponent,
+        )
+    value = float(number)
+    is_whole = number.lstrip(b"-").isdigit()
+    if math.isinf(value) or (is_whole and not -_EXACT <= int(number) <= _EXACT):
+        return to_json_text(text.decode("latin-1"))  # a JSON reader would lose digits
+    return number
+
+
+def _integers(format_: str, order: ByteOrder, *, wide: bool = False) -> Encoder:
+    size = struct.calcsize("=" + format_)
+    prefix = "<" if order == "little" else ">"
+    single = struct.Struct(prefix + format_)
+
+    def encode(raw: bytes, charset: Charset) -> bytes:
+        if len(raw) == size and not wide:
+            return b',"Value":[%d]}' % single.unpack(raw)[0]
+        count, rest = divmod(len(raw), size)
+        if rest:
+            raise UnfitValue
+        if not count:
+            return EMPTY
+        values = struct.unpack(f"{prefix}{count}{format_}", raw)
+        if wide and not all(-_EXACT <= value <= _EXACT for value in values):
+            text = [b"%d" % v if -_EXACT <= v <= _EXACT else b'"%d"' % v for v in values]
+        else:
+            text = [b"%d" % value for value in values]
+        return b',"Value":[%b]}' % b",".join(text)
+
+    return encode
+
+
+def _floats(format_: str, order: ByteOrder) -> Encoder:
+    size = struct.calcsize("=" + format_)
+    prefix = "<" if order == "little" else ">"
+
+    def encode(raw: bytes, charset: Charset) -> bytes:
+        count, rest = divmod(len(raw), size)
+        if rest:
+            raise UnfitValue
+        if not count:
+            return EMPTY
+        values = struct.unpack(f"{prefix}{count}{format_}", raw)
+        text = [repr(v) if math.isfinite(v) else _NOT_FINITE[str(v)] for v in values]
+        return b',"Value":[%b]}' % ",".join(text).encode()
+
+    return encode
+
+
+_NOT_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
+
+
+def _tags(order: ByteOrder) -> Encoder:
+    prefix = "<" if order == "little" else ">"
+
+    def encode(raw: bytes, charset: Charset) -> bytes:
+        count, rest = divmod(len(raw), 4)
+        if rest:
+            raise UnfitValue
+        if not count:
+            return EMPTY
+        parts = struct.unpack(f"{prefix}{2 * count}H", raw)
+        pairs = zip(parts[::2], parts[1::2], strict=True)
+        return b',"Value":[%b]}' % b",".join([b'"%04X%04X"' % pair for pair in pairs])
+
+    return encode
+
+
+def _words(size: int, order: ByteOrder) -> Encoder:
+    """OD, OF, OL, OV, OW: bulk data is little endian (PS3.18 section 8.7.3.3)."""
+    if order == "little":
+        return encode_inline_binary
+
+    def encode(raw: bytes, charset: Charset) -> bytes:
+        if len(raw) % size:
+            raise UnfitValue
+        return encode_inline_binary(swap_words(raw, size), charset)
+
+    return encode
+
+
+def swap_words(raw: bytes, size: int) -> bytes:
+    """Return `raw` with the bytes of each word of `size` bytes in reverse order."""
+    swapped = bytearray(len(raw))
+    for position in range(size):
+        swapped[position::size] = raw[size - 1 - position :: size]
+    return bytes(swapped)
+
+
+def word_bytes(vr: str) -> int:
+    """Return the size of a word of `vr` that the byte order turns (PS3.5 section 7.3)."""
+    return _WORD_BYTES.get(vr, 1)
+
+
+_WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+_WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "SV": 8, "UV": 8}
+
+
+def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
+    encoders: dict[str, Encoder] = {
+        "AE": _encode_title,
+        "AT": _tags(order),
+        "DS": _encode_number_text,
+        "FD": _floats("d", order),
+        "FL": _floats("f", order),
+        "IS": _encode_number_text,
+        "OB": encode_inline_binary,
+        "PN": _encode_person_name,
+        "SL": _integers("i", order),
+        "SS": _integers("h", order),
+        "SV": _integers("q", order, wide=True),
+        "UL": _integers("I", order),
+        "UN": encode_inline_binary,
+        "UR": _encode_uri,
+        "US": _integers("H", order),
+        "UV": _integers("Q", order, wide=True),
+    }
+    encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _encode_ascii)
+    encoders |= dict.fromkeys(("LO", "SH", "UC"), _encode_text)
+    encoders |= dict.fromkeys(("LT", "ST", "UT"), _encode_long_text)
+    for vr in ("OD", "OF", "OL", "OV", "OW"):
+        encoders[vr] = _words(word_bytes(vr), order)
+    return encoders
+
+
+_ENCODERS: dict[ByteOrder, dict[str, Encoder]] = {
+    "little": _make_encoders("little"),
+    "big": _make_encoders("big"),
+}

@@ -1,0 +1,400 @@
+"""The plain walk: a data set's bytes to the members of its DICOM JSON object.
+
+A walk goes over one data set, element by element, without recursion. It keeps a stack of the
+sequences that are open, and three things to do next: `_run_plain`, the loop in which the time
+goes, takes plain elements as far as it can; `_take_element` takes one element of any kind;
+`_take_item` goes from item to item of the innermost sequence. The last two return how many bytes
+they need from where they stand, having changed nothing, or 0 when they are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.elements import (
+    BY_CONTEXT,
+    CHARACTER_SET,
+    DELIMITER,
+    GROUP_LENGTH,
+    INVALID_VR,
+    PIXELS,
+    PLAIN,
+    Entry,
+    EntryTable,
+    make_entry,
+    measure_invalid_vr,
+)
+from dicomframe.dicom.encodings import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Encoding,
+    read_tag,
+)
+from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
+from dicomframe.dicom.inspection import Inspection
+from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.scopes import DataSet, Sequence, cut_header, past_bound, unclosed
+from dicomframe.dicom.text import DEFAULT_CHARSET, charset_of
+from dicomframe.dicom.trailing import TAIL_BYTES, is_padding, is_trailing
+from dicomframe.dicom.values import UnfitValue, encode_inline_binary
+from dicomframe.dicom.window import Request, Window, too_large
+
+_TABLES = {
+    encoding: EntryTable(encoding) for encoding in (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
+}
+_ITEM = 0xFFFEE000
+_ITEM_END = 0xFFFEE00D
+_SEQUENCE_END = 0xFFFEE0DD
+_FRAGMENTED_VRS = frozenset({"OB", "OW"})
+_BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_FRAGMENTS = -1
+
+
+class Walk:
+    """Walk the data set of one file, from `position` to the end, within the limits.
+
+    Attributes
+    ----------
+    pixels : tuple of int or None
+        Where the value of Pixel Data starts and stops in the file.
+    chain : FragmentChain or None
+        The fragments of that value, if it is encapsulated.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        position: int,
+        encoding: Encoding,
+        bulk: BulkWriter,
+        limits: Limits,
+        inspection: Inspection | None = None,
+    ) -> None:
+        self.pixels: tuple[int, int] | None = None
+        self.chain: FragmentChain | None = None
+        self._pixel_tag = 0
+        self._window = window
+        self._at = position
+        self._encoding = encoding
+        self._table = _TABLES[encoding]
+        self._bulk = bulk
+        self._limits = limits
+        self._inspection = inspection
+        self._root = DataSet(window.size, delimited=False, charset=DEFAULT_CHARSET, signed=False)
+        self._data_set = self._root
+        self._sequences: list[Sequence] = []
+        self._between_items = False
+        self._fragmented = (make_entry(0, "OB", encoding), 0)
+        self._elements = 0
+        self._done = False
+
+    @property
+    def members(self) -> list[bytes]:
+        """The members of the JSON object, one for each element, in tag order."""
+        return self._root.members
+
+    def run(self) -> Generator[Request, bytes, None]:
+        """Walk to the end; yields the ranges it needs and is sent their bytes.
+
+        Raises
+        ------
+        Damage
+            ``truncated``, ``malformed`` or ``too_large``.
+        """
+        while not self._done:
+            if self._between_items:
+                need = self._take_item()
+            else:
+                if self._inspection is None:
+                    self._run_plain()
+                need = self._take_element()
+            if need == _FRAGMENTS:
+                yield from self._take_fragments()
+            elif need:
+                if self._elements + len(self._data_set.members) > self._limits.elements:
+                    raise too_large("elements", self._limits.elements, self._at)
+                yield from self._window.fill(self._at, need)
+
+    def _run_plain(self) -> None:
+        """Take plain elements that lie whole in the window; stop before any other."""
+        data_set = self._data_set
+        buffer, base = self._window.buffer, self._window.base
+        table = self._table
+        explicit, order = self._encoding
+        charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
+        longest = self._limits.inline_binary_bytes
+        from_bytes = int.from_bytes
+        position = self._at - base
+        limit = min(data_set.bound - base, len(buffer))
+        last_start = limit - 12
+        key_bytes = 6 if explicit else 4
+        try:
+            while position <= last_start:
+                kind, tag, prefix, encode, _, length_at, header_bytes = table[
+                    buffer[position : position + key_bytes]
+                ]
+                start = position + header_bytes
+                length = from_bytes(buffer[position + length_at : start], order)
+                stop = start + length
+                if kind or stop > limit or length > longest or tag <= last_tag:
+                    break
+                append(prefix + encode(buffer[start:stop], charset))
+                last_tag = tag
+                position = stop
+        except UnfitValue:
+            pass
+        self._at = base + position
+        data_set.last_tag = last_tag
+
+    def _take_element(self) -> int:
+        """Take one element, whatever it is."""
+        window, data_set, at = self._window, self._data_set, self._at
+        if at >= data_set.bound:
+            self._end_data_set()
+            return 0
+        head = window.peek(at, 12)
+        if head is None:
+            return 12
+        is_root = data_set is self._root
+        if at + 8 > data_set.bound:
+            rest = head[: data_set.bound - at]
+            if not is_root or not is_padding(rest, self._encoding):
+                raise cut_header(at, data_set.bound, window.size)
+            self._end_at_trailing()
+            return 0
+        explicit, order = self._encoding
+        entry = self._table[head[: 6 if explicit else 4]]
+        if entry.kind == DELIMITER:
+            self._take_delimiter(entry.tag, int.from_bytes(head[4:8], order))
+            return 0
+        if is_root and (entry.kind == INVALID_VR or entry.tag <= data_set.last_tag or self.pixels):
+            tail = window.peek(at, TAIL_BYTES)
+            if tail is None:
+                return TAIL_BYTES
+            if is_trailing(tail, at, self._encoding, after_pixels=self.pixels is not None):
+                self._end_at_trailing()
+                return 0
+        header_bytes, content = entry.header_bytes, self._encoding
+        length = int.from_bytes(head[entry.length_at : header_bytes], order)
+        if entry.kind == INVALID_VR:
+            rest, room = window.buffer[at - window.base :], data_set.bound - at
+            header_bytes, length = measure_invalid_vr(rest, room, content, entry.tag, at)
+        if self._inspection is not None:
+            self._inspection.see_header(entry, length, at, is_root=is_root, explicit=explicit)
+        if entry.kind >= BY_CONTEXT:
+            vr = data_set.context.resolve_vr(entry.tag) or "UN"
+            if explicit and entry.kind == BY_CONTEXT:
+                content = IMPLICIT_LITTLE  # the bytes of UN (PS3.5 section 6.2.2)
+            if length == UNDEFINED and vr not in _FRAGMENTED_VRS:
+                vr = "SQ"
+            entry = make_entry(entry.tag, vr, content)
+        return self._take_value(entry, at + header_bytes, length, content)
+
+    def _take_value(self, entry: Entry, start: int, length: int, content: Encoding) -> int:
+        """Take an element whose header is read and whose VR is settled."""
+        window, data_set, inspection = self._window, self._data_set, self._inspection
+        kind, tag, vr = entry.kind, entry.tag, entry.vr
+        is_pixels = kind == PIXELS and data_set is self._root
+        if is_pixels and tag == self._pixel_tag:
+            raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
+        if length == UNDEFINED:
+            if vr in _FRAGMENTED_VRS:
+                self._fragmented = (entry, start)
+                return _FRAGMENTS
+            if vr != "SQ":
+                raise Damage(
+                    "malformed", f"{tag_name(tag)} of VR {vr} has an undefined length", self._at
+                )
+            self._open_sequence(entry, start, data_set.bound, content, delimited=True)
+            return 0
+        stop = start + length
+        if stop > data_set.bound:
+            raise past_bound(f"{tag_name(tag)} of VR {vr}", length, self._at, stop, window.size)
+        if vr == "SQ" and content == self._encoding:
+            self._open_sequence(entry, start, stop, content, delimited=False)
+            return 0
+        if is_pixels:
+            data_set.append(tag, self._bulk.member(entry.prefix, start, length, None), inspection)
+            self._note_pixels(tag, start, stop)
+        elif length > self._most_inline_bytes(vr):
+            turned_vr = vr if content.order == "big" else None
+            member = self._bulk.member(entry.prefix, start, length, turned_vr)
+            data_set.append(tag, member, inspection)
+        else:
+            if stop > window.base + len(window.buffer):
+                return stop - self._at
+            raw = window.buffer[start - window.base : stop - window.base]
+            if kind == GROUP_LENGTH:
+                if inspection is not None:
+                    inspection.see_group_length(tag, raw, stop, content.order)
+            else:
+                data_set.append(tag, self._encode(entry, raw, start, content), inspection)
+        self._at = stop
+        return 0
+
+    def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
+        kind, tag, prefix, encode, vr, _, _ = entry
+        data_set = self._data_set
+        if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
+            member = self._embed_sequence(entry, raw, start, content)
+            if member is not None:
+                return member
+            entry = make_entry(tag, "UN", content)
+            if len(raw) > self._limits.inline_binary_bytes:
+                return self._bulk.member(entry.prefix, start, len(raw), None)
+            return entry.prefix + encode_inline_binary(raw, data_set.charset)
+        if kind == CHARACTER_SET:
+            data_set.charset = charset_of(raw)
+        elif kind != PLAIN:
+            data_set.context.note(kind, tag, raw, content)
+        if self._inspection is not None:
+            self._inspection.see_value(tag, vr, raw, data_set.charset)
+        try:
+            return prefix + encode(raw, data_set.charset)
+        except UnfitValue:
+            unknown = make_entry(tag, "UN", content)
+            return unknown.prefix + encode_inline_binary(raw, data_set.charset)
+
+    def _take_fragments(self) -> Generator[Request, bytes, None]:
+        """Take an encapsulated value up to its delimiter."""
+        entry, start = self._fragmented
+        window, data_set, tag = self._window, self._data_set, entry.tag
+        chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
+        if not self._encoding.explicit:
+            entry = make_entry(tag, "OB", self._encoding)  # PS3.5 section A.4
+        member = self._bulk.member(entry.prefix, start, chain.stop - start, None)
+        data_set.append(tag, member, self._inspection)
+        if entry.kind == PIXELS and data_set is self._root:
+            self._note_pixels(tag, start, chain.stop)
+            self.chain = self.chain or chain
+        if chain.odd and self._inspection is not None:
+            self._inspection.add("odd_length", tag)
+        self._at = chain.following
+
+    def _open_sequence(
+        self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
+    ) -> None:
+        if len(self._sequences) >= self._limits.nesting_depth:
+            raise too_large("nesting_depth", self._limits.nesting_depth, self._at)
+        self._sequences.append(
+            Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
+        )
+        self._encoding, self._table = content, _TABLES[content]
+        self._between_items = True
+        self._at = start
+
+    def _take_item(self) -> int:
+        """Begin the next item of the innermost sequence, or end the sequence."""
+        sequence, at = self._sequences[-1], self._at
+        if at >= sequence.bound:
+            if sequence.delimited:
+                raise unclosed(sequence.entry.tag, at, self._window.size)
+            self._end_sequence()
+            return 0
+        head = self._window.peek(at, 8)
+        if head is None:
+            return 8
+        if at + 8 > sequence.bound:
+            raise cut_header(at, sequence.bound, self._window.size)
+        tag = read_tag(head, self._encoding.order)
+        length = int.from_bytes(head[4:8], self._encoding.order)
+        if tag == _ITEM:
+            self._elements += 1
+            if self._elements > self._limits.elements:
+                raise too_large("elements", self._limits.elements, at)
+            delimited = length == UNDEFINED
+            bound = sequence.bound if delimited else at + 8 + length
+            if bound > sequence.bound:
+                what = f"an item of {tag_name(sequence.entry.tag)}"
+                raise past_bound(what, length, at, bound, self._window.size)
+            parent = sequence.parent
+            self._data_set = DataSet(
+                bound,
+                delimited=delimited,
+                charset=parent.charset,
+                signed=parent.context.signed,
+            )
+            self._between_items = False
+        elif tag != _SEQUENCE_END or length:
+            raise Damage(
+                "malformed",
+                f"{tag_name(sequence.entry.tag)} holds {tag_name(tag)} where an item must begin",
+                at,
+            )
+        elif sequence.delimited:
+            self._end_sequence()
+        elif self._inspection is not None:
+            self._inspection.add("stray_delimiter", tag)
+        self._at = at + 8
+        return 0
+
+    def _end_sequence(self) -> None:
+        sequence = self._sequences.pop()
+        self._data_set = sequence.parent
+        self._data_set.append(sequence.entry.tag, sequence.member(), self._inspection)
+        self._encoding = sequence.encoding_before
+        self._table = _TABLES[self._encoding]
+        self._between_items = False
+
+    def _end_data_set(self) -> None:
+        """End the innermost data set: put its members in order, keep the first of each tag."""
+        data_set = self._data_set
+        self._elements += len(data_set.members)
+        if self._elements > self._limits.elements:
+            raise too_large("elements", self._limits.elements, self._at)
+        data_set.put_in_order(self._inspection)
+        if data_set is self._root:
+            self._done = True
+            return
+        if data_set.delimited and self._at >= data_set.bound:
+            raise unclosed(self._sequences[-1].entry.tag, self._at, self._window.size)
+        self._sequences[-1].items.append(b"{%b}" % b",".join(data_set.members))
+        self._between_items = True
+
+    def _end_at_trailing(self) -> None:
+        if self._inspection is not None:
+            self._inspection.add_number("trailing_bytes", self._window.size - self._at)
+        self._end_data_set()
+
+    def _take_delimiter(self, tag: int, length: int) -> None:
+        delimited, at = self._data_set.delimited, self._at
+        if tag == _ITEM_END and delimited and not length:
+            self._end_data_set()
+        elif tag not in (_ITEM_END, _SEQUENCE_END) or delimited or length:
+            raise Damage("malformed", f"{tag_name(tag)} stands where an element must begin", at)
+        elif self._inspection is not None:
+            self._inspection.add("stray_delimiter", tag)
+        self._at = at + 8
+
+    def _embed_sequence(
+        self, entry: Entry, raw: bytes, start: int, content: Encoding
+    ) -> bytes | None:
+        """Walk a sequence inside a UN value; None if the value holds none."""
+        stop = start + len(raw)
+        window = Window(raw, start, stop, self._limits)
+        inner = Walk(window, start, content, self._bulk, self._limits)
+        inner._root.charset = self._data_set.charset
+        inner._root.context.signed = self._data_set.context.signed
+        inner._open_sequence(entry, start, stop, content, delimited=False)
+        try:
+            for _ in inner.run():
+                return None
+        except Damage as damage:
+            if damage.reason == "too_large":
+                raise
+            return None
+        self._elements += inner._elements
+        return inner.members[0]
+
+    def _most_inline_bytes(self, vr: str) -> int:
+        if vr in _BINARY_VRS:
+            return self._limits.inline_binary_bytes
+        return self._limits.inline_text_bytes if vr != "SQ" else self._window.size
+
+    def _note_pixels(self, tag: int, start: int, stop: int) -> None:
+        if self.pixels is None:
+            self.pixels = (start, stop)
+            self._pixel_tag = tag

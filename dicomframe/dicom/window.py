@@ -1,0 +1,78 @@
+"""The part of a file that is at hand, moved forward as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.limits import Limits
+
+Request = tuple[int, int]
+"""Bytes wanted of a file: where they start and where they stop."""
+
+_FIRST_LOAD_BYTES = 16 << 10
+_MOST_LOAD_BYTES = 1 << 20
+
+
+class Window:
+    """Hold the bytes of a file from `base` on.
+
+    Attributes
+    ----------
+    buffer : bytes
+        What is at hand.
+    base : int
+        Where in the file `buffer` begins.
+    size : int
+        Bytes of the file.
+    """
+
+    __slots__ = ("_limits", "_load_bytes", "_loaded_bytes", "base", "buffer", "size")
+
+    def __init__(self, buffer: bytes, base: int, size: int, limits: Limits) -> None:
+        self.buffer = buffer
+        self.base = base
+        self.size = size
+        self._limits = limits
+        self._load_bytes = _FIRST_LOAD_BYTES
+        self._loaded_bytes = 0
+
+    def peek(self, start: int, count: int) -> bytes | None:
+        """Return `count` bytes from `start`, fewer only at the end; None if not at hand."""
+        near = start - self.base
+        found = self.buffer[near : near + count] if near >= 0 else b""
+        if len(found) < count and start + len(found) < self.size:
+            return None
+        return found
+
+    def fill(self, start: int, count: int) -> Generator[Request, bytes, None]:
+        """Move to `start` of the file and have `count` bytes or all up to its end.
+
+        Each load is twice the one before, up to 1 MiB; after a jump over bytes that are not
+        needed they begin small again, and what was jumped to is not counted.
+
+        Raises
+        ------
+        Damage
+            ``too_large``: more than the limit of header bytes would be loaded.
+        """
+        is_jump = start > self.base + len(self.buffer)
+        kept = b"" if is_jump else self.buffer[start - self.base :]
+        missing = min(count, self.size - start) - len(kept)
+        if missing > 0:
+            if is_jump:
+                self._load_bytes = _FIRST_LOAD_BYTES
+            begin = start + len(kept)
+            stop = min(self.size, begin + max(missing, self._load_bytes))
+            self._loaded_bytes += 0 if is_jump else stop - begin
+            if self._loaded_bytes > self._limits.header_bytes:
+                raise too_large("header_bytes", self._limits.header_bytes, start)
+            kept += yield (begin, stop)
+            self._load_bytes = min(2 * self._load_bytes, _MOST_LOAD_BYTES)
+        self.buffer = kept
+        self.base = start
+
+
+def too_large(limit: str, value: int, offset: int) -> Damage:
+    """Return the damage of a file that passes a limit."""
+    return Damage("too_large", f"the data set passes the limit {limit} of {value}", offset)

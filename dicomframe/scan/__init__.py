@@ -1,0 +1,1 @@
+"""URLs in, record batches out: listing, planning and reading; knows no engine."""

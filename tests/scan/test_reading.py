@@ -1,0 +1,174 @@
+"""A partition's files to record batches."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pydicom
+import pytest
+
+from dicomframe.api import plan_read
+from dicomframe.scan import reading
+from dicomframe.testing.samples import element, make_ct, make_file, real_files
+
+
+def read(path: Any, columns: list[str] | None = None, **options: Any) -> pa.Table:
+    plan = plan_read(path, **options)
+    batches = [b for part in plan.partitions for b in plan.reader(part, columns)]
+    return pa.Table.from_batches(batches)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(6):
+        (tmp_path / f"{number}.dcm").write_bytes(make_ct(number))
+    (tmp_path / "7.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(500))
+    (tmp_path / "8.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_rows_come_in_path_order_with_the_columns_of_both_frames(folder: Path) -> None:
+    table = read(folder, tags=["InstanceNumber"], warnings=True)
+    assert table.column_names == [
+        *("origin", "metadata", "InstanceNumber", "pixel_data", "warnings"),
+        *("reason", "detail", "offset"),
+    ]
+    assert table["InstanceNumber"].to_pylist() == [0, 1, 2, 3, 4, 5, None, None]
+    assert table["reason"].to_pylist() == [None] * 6 + ["not_dicom"] * 2
+    assert table["origin"].to_pylist() == sorted(table["origin"].to_pylist())
+    table.validate(full=True)
+
+
+def test_pixels_are_those_of_pydicom() -> None:
+    table = read([real_files(name) for name in ("CT_small.dcm", "JPEG2000.dcm", "image_dfl.dcm")])
+    for origin, pixels in zip(
+        *table.select(["origin", "pixel_data"]).to_pydict().values(), strict=True
+    ):
+        assert pixels == pydicom.dcmread(origin.removeprefix("file://")).PixelData
+
+
+def test_reference_tells_the_place_of_the_pixels(folder: Path) -> None:
+    whole, place = read(folder), read(folder, pixels="reference")
+    assert "pixel_data" not in place.column_names
+    for row, pixels in zip(place.to_pylist(), whole["pixel_data"].to_pylist(), strict=True):
+        if row["reason"] is None:
+            data = Path(row["origin"].removeprefix("file://")).read_bytes()
+            assert data[row["pixel_offset"] :][: row["pixel_length"]] == pixels
+        else:
+            assert row["pixel_offset"] is row["pixel_length"] is pixels is None
+
+
+def test_reference_is_null_in_a_deflated_file() -> None:
+    row = read(real_files("image_dfl.dcm"), pixels="reference").to_pylist()[0]
+    assert row["pixel_offset"] is row["pixel_length"] is row["reason"] is None
+
+
+def test_columns_are_given_in_the_order_wanted(folder: Path) -> None:
+    table = read(folder, columns=["reason", "origin"], tags=["Rows"])
+    assert table.column_names == ["reason", "origin"]
+    with pytest.raises(KeyError):
+        read(folder, columns=["nonsense"])
+
+
+def test_pixels_are_read_only_if_they_are_wanted(folder: Path) -> None:
+    def cost(columns: list[str]) -> int:
+        plan = plan_read(folder)
+        options = reading.ReadOptions(counts_bytes=True)
+        reader = reading.PartitionReader(plan.reader.stores, options)
+        batches = [b for part in plan.partitions for b in reader(part, [*columns, "bytes_read"])]
+        return int(sum(sum(batch["bytes_read"].to_pylist()) for batch in batches))
+
+    for number in range(6):
+        (folder / f"{number}.dcm").write_bytes(make_ct(number, rows=256, columns=256))
+    pixels = 6 * 256 * 256 * 2
+    assert cost(["origin", "metadata", "reason"]) < pixels // 4
+    assert cost(["pixel_data"]) == cost(["origin", "metadata", "reason"]) + pixels
+
+
+def test_batches_are_cut_by_rows_and_by_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(reading, "_BATCH_BYTES", 3000)
+    sizes = [1000, 1000, 1000, 1000, 5000, 100, 100, 100, 100, 100]
+    for number, size in enumerate(sizes):
+        pixels = element(0x7FE00010, "OW", bytes([number]) * size)
+        (tmp_path / f"{number}").write_bytes(make_file(element(0x00080060, "CS", "MR"), pixels))
+    plan = plan_read(tmp_path, npartitions=1)
+    batches = list(plan.reader(plan.partitions[0]))
+    assert [batch.num_rows for batch in batches] == [3, 1, 1, 4, 1]
+    found = [value for batch in batches for value in batch["pixel_data"].to_pylist()]
+    assert found == [bytes([number]) * size for number, size in enumerate(sizes)]
+
+
+def test_a_partition_without_files_gives_one_batch_without_rows(tmp_path: Path) -> None:
+    plan = plan_read(tmp_path, tags=["PatientAge"], warnings=True)
+    (batch,) = plan.reader(plan.partitions[0])
+    assert (batch.num_rows, batch.schema) == (0, plan.schema)
+
+
+def test_a_file_that_vanishes_after_listing_is_unreadable(folder: Path) -> None:
+    plan = plan_read(folder)
+    (folder / "3.dcm").unlink()
+    (batch,) = plan.reader(plan.partitions[0])
+    assert [row["reason"] for row in batch.to_pylist()].count("unreadable") == 1
+    assert batch["reason"][3].as_py() == "unreadable"
+
+
+def test_a_file_that_is_cut_after_listing_is_judged_as_it_is(folder: Path) -> None:
+    plan = plan_read(folder)
+    (folder / "3.dcm").write_bytes(make_ct(3)[:-10])
+    (batch,) = plan.reader(plan.partitions[0])
+    assert batch["reason"][3].as_py() == "truncated"
+
+
+def test_a_fault_of_our_own_costs_one_row_and_shows_no_value(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(header: Any, columns: Any) -> list[Any]:
+        if b'"00200013":{"vr":"IS","Value":[3]}' in header.metadata:
+            raise ZeroDivisionError("Doe^Jane")
+        return []
+
+    monkeypatch.setattr(reading, "typed_values", fail)
+    table = read(folder)
+    assert table["reason"].to_pylist().count("malformed") == 1
+    assert table.num_rows == 8
+    assert "Doe" not in str(table["detail"].to_pylist())
+
+
+def test_plan_and_reader_pickle_small_and_import_no_engine(tmp_path: Path) -> None:
+    for number in range(2000):
+        (tmp_path / f"image-{number:06d}.dcm").touch()
+    plan = plan_read(tmp_path, tags=["PatientAge"], npartitions=2)
+    pickled = pickle.dumps(plan)
+    assert len(pickled) < 2000 * 30
+    code = (
+        "import pickle, sys; plan = pickle.load(sys.stdin.buffer); "
+        "assert not {'pyspark', 'dask', 'pandas'} & set(sys.modules); "
+        "print(sum(b.num_rows for p in plan.partitions for b in plan.reader(p)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickled, capture_output=True, check=True
+    )
+    assert done.stdout.strip() == b"2000"
+
+
+def test_the_same_listing_and_options_give_the_same_plan(folder: Path) -> None:
+    assert pickle.dumps(plan_read(folder, npartitions=3)) == pickle.dumps(
+        plan_read(folder, npartitions=3)
+    )
+
+
+def test_memory_of_pixels_is_that_of_one_buffer(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(make_ct(rows=1024, columns=1024))
+    plan = plan_read(tmp_path)
+    before = pa.total_allocated_bytes()
+    (batch,) = plan.reader(plan.partitions[0])
+    assert batch["pixel_data"].nbytes < 2**21 + 1000
+    assert pa.total_allocated_bytes() - before < (32 << 20) + 2**21
