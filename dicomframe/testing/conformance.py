@@ -1,0 +1,365 @@
+"""The clauses that every backend must pass, as a class of tests to derive from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pydicom
+import pytest
+
+from dicomframe.api import plan_read, read_dicom, scan_dicom
+from dicomframe.plugin import DicomFrames
+from dicomframe.registry import get_backend
+
+REAL_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+"""The real files that pydicom ships inside its wheel."""
+
+SOUND = (
+    "CT_small.dcm",
+    "MR_small_implicit.dcm",
+    "MR_small_bigendian.dcm",
+    "JPEG2000.dcm",
+    "rtplan.dcm",
+    "image_dfl.dcm",
+    "ExplVR_LitEndNoMeta.dcm",
+    "test-SR.dcm",
+)
+"""Of these: explicit, implicit, big endian, encapsulated, without pixels, deflated, bare."""
+
+TYPED_TAGS = (
+    *("PatientAge", "PatientName", "StudyDate", "StudyTime", "AcquisitionDateTime"),
+    *("Rows", "SliceThickness", "FileOffsetInContainer", "ImageType", "ImagePositionPatient"),
+    *("SelectorASValue", "SelectorDAValue", "SelectorDTValue", "SelectorTMValue"),
+    *("SelectorDSValue", "SelectorFDValue", "SelectorISValue", "SelectorPNValue"),
+    *("SelectorSVValue", "SelectorUVValue", "SelectorATValue", "SelectorLOValue"),
+    *("SelectorOBValue", "RequestAttributesSequence", "TransferSyntaxUID"),
+    "RequestAttributesSequence[0].ScheduledProcedureStepID",
+)
+"""Every type that a column of a tag can have, alone and in a list."""
+
+
+class BackendConformance(ABC):
+    """Check a backend against the laws that hold for all of them.
+
+    Derive a class whose name pytest collects, set `engine`, implement `count_partitions`,
+    and override `engine_options` and `select_columns` where the engine needs it. The backend
+    is found as users find it, by its entry point, so its distribution must be installed.
+
+    Examples
+    --------
+    >>> class TestRows(BackendConformance):
+    ...     engine = "rows"
+    ...
+    ...     def count_partitions(self, frame):
+    ...         return frame.count_chunks()
+    """
+
+    engine: ClassVar[str]
+    """The name of the entry point."""
+
+    @abstractmethod
+    def count_partitions(self, frame: Any) -> int:
+        """Return how many partitions the engine has for `frame`, empty ones included."""
+
+    def select_columns(self, frame: Any, names: list[str]) -> Any:
+        """Return `frame` with these columns only, as a user of the engine would write it."""
+        return frame[names]
+
+    @pytest.fixture
+    def engine_options(self) -> dict[str, Any]:
+        """Return what `read_dicom` is given for the engine, such as a session."""
+        return {}
+
+    @pytest.fixture(autouse=True)
+    def _take_engine_options(self, engine_options: dict[str, Any]) -> None:
+        self._engine_options = engine_options
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        """Return a folder of sound files, a few damaged ones and a few others."""
+        folder = tmp_path / "tree"
+        make_tree(folder)
+        return folder
+
+    @pytest.mark.parametrize("pixels", ["bytes", "reference", "none"])
+    def test_conservation_every_file_is_one_row_of_one_frame(self, tree: Path, pixels: str) -> None:
+        dicom, corrupt = self.read_tables(tree, pixels=pixels)
+        found = [*dicom["origin"].to_pylist(), *corrupt["origin"].to_pylist()]
+        assert sorted(found) == sorted(_origins(tree))
+        assert dicom.num_rows == len(SOUND)
+
+    def test_equals_oracle_on_all_real_files(self) -> None:
+        self.check_against_oracle(REAL_FILES, npartitions=3)
+
+    @pytest.mark.parametrize("pixels", ["bytes", "reference", "none"])
+    def test_equals_oracle_in_every_mode_of_pixels(self, tree: Path, pixels: str) -> None:
+        self.check_against_oracle(tree, pixels=pixels, npartitions=2)
+
+    def test_equals_oracle_for_tags_of_every_type(self, tmp_path: Path) -> None:
+        write_typed_files(tmp_path)
+        self.check_against_oracle(tmp_path, tags=list(TYPED_TAGS), npartitions=2)
+
+    def test_equals_oracle_for_columns_of_other_names(self, tree: Path) -> None:
+        tags = {"thickness in mm": "SliceThickness", "a.b`c": "Modality", "größe": "Rows"}
+        self.check_against_oracle(tree, tags=tags, npartitions=2)
+
+    def test_equals_oracle_with_warnings(self, tree: Path) -> None:
+        self.check_against_oracle(tree, warnings=True, npartitions=2)
+
+    def test_equals_oracle_for_hostile_file_names(self, tmp_path: Path) -> None:
+        count = write_hostile_names(tmp_path)
+        dicom, corrupt = self.check_against_oracle(tmp_path, npartitions=2)
+        assert (dicom.num_rows, corrupt.num_rows) == (count, 0)
+
+    def test_equals_oracle_each_time_that_it_is_computed(self, tree: Path) -> None:
+        frames = self.read(tree, npartitions=2)
+        first, second = self.compute(frames), self.compute(frames)
+        assert_same_rows(first[0], second[0])
+        assert_same_rows(first[1], second[1])
+
+    def test_corrupt_tells_why(self, tree: Path) -> None:
+        _, corrupt = self.read_tables(tree)
+        names = [Path(origin).name for origin in corrupt["origin"].to_pylist()]
+        assert dict(zip(names, corrupt["reason"].to_pylist(), strict=True)) == {
+            "cut_in_header.dcm": "truncated",
+            "cut_in_pixels.dcm": "truncated",
+            "empty.dcm": "empty",
+            "notes.txt": "not_dicom",
+            "picture.jpg": "not_dicom",
+        }
+        assert None not in corrupt["detail"].to_pylist()
+        assert corrupt.schema.names == ["origin", "reason", "detail", "offset"]
+
+    def test_status_does_not_depend_on_pixels_tags_or_warnings(self, tree: Path) -> None:
+        expected = self.read_status(tree)
+        assert self.read_status(tree, pixels="reference") == expected
+        assert self.read_status(tree, pixels="none") == expected
+        assert self.read_status(tree, tags=["PatientAge", "Rows"], warnings=True) == expected
+
+    @pytest.mark.parametrize("name", ["origin", "metadata", "pixel_data", "Rows"])
+    def test_status_does_not_depend_on_columns(self, tree: Path, name: str) -> None:
+        frames = self.read(tree, tags=["Rows"], npartitions=2)
+        whole, _ = self.compute(frames)
+        columns = list(dict.fromkeys(["origin", name]))
+        part = self.to_arrow(self.select_columns(frames.dicom, columns))
+        assert_same_rows(part, whole.select(part.schema.names))
+
+    def test_building_opens_no_file(self, tree: Path) -> None:
+        origins = _origins(tree)
+        frames = self.read(tree, npartitions=2)
+        shutil.rmtree(tree)
+        dicom, corrupt = self.compute(frames)
+        assert dicom.num_rows == 0
+        assert corrupt["origin"].to_pylist() == sorted(origins)
+        assert set(corrupt["reason"].to_pylist()) == {"unreadable"}
+
+    @pytest.mark.parametrize("npartitions", [1, 3, 50])
+    def test_one_engine_partition_for_each_plan_partition(
+        self, tree: Path, npartitions: int
+    ) -> None:
+        frames = self.read(tree, npartitions=npartitions)
+        assert self.count_partitions(frames.dicom) == npartitions
+        assert self.count_partitions(frames.corrupt) == npartitions
+
+    def test_one_engine_partition_for_each_plan_partition_by_default(self, tree: Path) -> None:
+        planned = len(plan_read(tree).partitions)
+        assert self.count_partitions(self.read(tree).dicom) == planned
+
+    def test_more_partitions_than_files_give_the_same_rows(self, tree: Path) -> None:
+        self.check_against_oracle(tree, npartitions=20)
+
+    def test_empty_folder_gives_empty_frames_of_full_schemas(self, tmp_path: Path) -> None:
+        tags = ["PatientAge", "ImageType", "StudyDate"]
+        dicom, corrupt = self.check_against_oracle(tmp_path, tags=tags, warnings=True)
+        assert (dicom.num_rows, corrupt.num_rows) == (0, 0)
+
+    def test_frame_without_a_corrupt_file_has_an_empty_other(self, tree: Path) -> None:
+        dicom, corrupt = self.check_against_oracle(tree / "CT_small.dcm")
+        assert (dicom.num_rows, corrupt.num_rows) == (1, 0)
+
+    def test_frame_without_a_sound_file_has_an_empty_other(self, tree: Path) -> None:
+        dicom, corrupt = self.check_against_oracle(tree / "deep" / "notes.txt")
+        assert (dicom.num_rows, corrupt.num_rows) == (0, 1)
+
+    def test_missing_path_raises_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            self.read(tmp_path / "nothing here")
+
+    def test_unknown_option_raises_at_once(self, tree: Path) -> None:
+        with pytest.raises(TypeError, match="has no option 'no_such_option'"):
+            self.read(tree, no_such_option=1)
+
+    @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/St_Johns"])
+    def test_time_zone_changes_no_value(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+    ) -> None:
+        write_typed_files(tmp_path)
+        tags = ["StudyDate", "StudyTime", "AcquisitionDateTime", "SelectorDTValue"]
+        expected = read_oracle(tmp_path, tags=tags)
+        with _time_zone(zone, monkeypatch):
+            actual = self.read_tables(tmp_path, tags=tags)
+        assert_same_rows(actual[0], expected[0])
+
+    def read(self, path: Path, **options: Any) -> DicomFrames:
+        """Return the engine's two frames of `path`."""
+        return read_dicom(path, engine=self.engine, **options, **self._engine_options)
+
+    def to_arrow(self, frame: Any) -> pa.Table:
+        """Return the rows of `frame` in the order of their origins."""
+        return get_backend(self.engine).to_arrow(frame).sort_by("origin")
+
+    def compute(self, frames: DicomFrames) -> tuple[pa.Table, pa.Table]:
+        """Return the rows of both frames in the order of their origins."""
+        return self.to_arrow(frames.dicom), self.to_arrow(frames.corrupt)
+
+    def read_tables(self, path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+        """Return the rows that the engine reads from `path`."""
+        return self.compute(self.read(path, **{"npartitions": 2, **options}))
+
+    def read_status(self, path: Path, **options: Any) -> list[tuple[str, str | None]]:
+        """Return each origin with its reason, None for a sound file."""
+        dicom, corrupt = self.read_tables(path, **options)
+        sound = [(origin, None) for origin in dicom["origin"].to_pylist()]
+        reasons = zip(corrupt["origin"].to_pylist(), corrupt["reason"].to_pylist(), strict=True)
+        return [*sound, *reasons]
+
+    def check_against_oracle(self, path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+        """Assert that the engine reads from `path` what `scan_dicom` does, and return it."""
+        actual = self.compute(self.read(path, **options))
+        expected = read_oracle(path, **options)
+        assert_same_rows(actual[0], expected[0])
+        assert_same_rows(actual[1], expected[1])
+        return actual
+
+
+def read_oracle(path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+    """Return what the two frames of `path` must hold, in the order of the origins."""
+    plan = plan_read(path, **options)
+    both = pa.Table.from_batches(scan_dicom(path, **options), plan.schema).sort_by("origin")
+    sound = both["reason"].is_null()
+    broken = both["reason"].is_valid()
+    return (
+        both.filter(sound).select(plan.dicom_schema.names),
+        both.filter(broken).select(plan.corrupt_schema.names),
+    )
+
+
+def assert_same_rows(actual: pa.Table, expected: pa.Table) -> None:
+    """Assert that two tables have the same columns, types and values; a message shows no value.
+
+    Whether a column may be null is not compared: no engine keeps that.
+    """
+    assert _types(actual.schema) == _types(expected.schema)
+    assert actual["origin"].to_pylist() == expected["origin"].to_pylist()
+    differing = [
+        name for name in expected.schema.names if not _same_values(actual[name], expected[name])
+    ]
+    assert not differing, f"the values of these columns differ: {differing}"
+
+
+def make_tree(folder: Path) -> None:
+    """Write the files of `SOUND`, two cut ones, an empty one, a text and a JPEG image."""
+    deep = folder / "deep" / "deeper"
+    deep.mkdir(parents=True)
+    for place, name in zip([folder, folder, deep] * len(SOUND), SOUND, strict=False):
+        shutil.copyfile(REAL_FILES / name, place / name)
+    whole = (REAL_FILES / "CT_small.dcm").read_bytes()
+    (folder / "cut_in_pixels.dcm").write_bytes(whole[:-1000])
+    (folder / "cut_in_header.dcm").write_bytes(whole[:1001])
+    (deep / "empty.dcm").touch()
+    (folder / "deep" / "notes.txt").write_text("These are notes, and no image at all.\n" * 20)
+    (folder / "picture.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + bytes(300))
+
+
+def write_typed_files(folder: Path) -> None:
+    """Write files whose values reach the ends of their types, and one without any value."""
+    first, last = pydicom.Dataset(), pydicom.Dataset()
+    first.PatientAge, last.PatientAge = "000D", "999Y"
+    first.PatientName, last.PatientName = "Yamada^Tarou=山田^太郎", "^^^^"
+    first.StudyDate, last.StudyDate = "00010101", "99991231"
+    first.StudyTime, last.StudyTime = "00", "235960.999999"
+    first.AcquisitionDateTime = "00010101000000.000001"
+    last.AcquisitionDateTime = "20261123235959.999999-1130"
+    first.Rows, last.Rows = 0, 65535
+    first.SliceThickness, last.SliceThickness = "-1e-300", "1e308"
+    first.FileOffsetInContainer, last.FileOffsetInContainer = 0, 2**64 - 1
+    first.ImageType, last.ImageType = ["DERIVED", "", "ÄÖ"], "ORIGINAL"
+    first.ImagePositionPatient, last.ImagePositionPatient = ["1", "-2.5", ""], []
+    first.SelectorASValue, last.SelectorASValue = ["003W", "", "012M"], "001D"
+    first.SelectorDAValue, last.SelectorDAValue = ["18991231", "", "20240229"], "nonsense"
+    first.SelectorDTValue = ["1582", "", "20240229235959"]
+    last.SelectorDTValue = ["19160401000000.5+0200"]
+    first.SelectorTMValue, last.SelectorTMValue = ["1200", "", "235959.9"], "77"
+    first.SelectorDSValue, last.SelectorDSValue = ["1.50", "", "-0"], "1"
+    first.SelectorFDValue = [float("nan"), float("-inf"), -0.0, 5e-324]
+    first.SelectorISValue, last.SelectorISValue = ["-2147483648", "2147483647"], "+7"
+    first.SelectorPNValue, last.SelectorPNValue = ["A^B", "", "C"], "D"
+    first.SelectorSVValue, last.SelectorSVValue = [-(2**63), 2**63 - 1], 0
+    first.SelectorUVValue, last.SelectorUVValue = [0, 2**64 - 1], 1
+    first.SelectorATValue, last.SelectorATValue = [0x00100010, 0xFFFEE000], 0x7FE00010
+    first.SelectorLOValue, last.SelectorLOValue = ["x", "", '"\\n"'.replace("\\", "/")], "y"
+    first.SelectorOBValue, last.SelectorOBValue = bytes(range(256)), b""
+    item = pydicom.Dataset()
+    item.ScheduledProcedureStepID = "7"
+    first.RequestAttributesSequence, last.RequestAttributesSequence = [item, item], []
+    for name, dataset in {"first": first, "last": last, "none": pydicom.Dataset()}.items():
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+        dataset.SOPInstanceUID = f"1.2.3.{len(name)}"
+        dataset.file_meta = pydicom.dataset.FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+        dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
+
+
+def write_hostile_names(folder: Path) -> int:
+    """Write one sound file under names that are legal and hard; return how many."""
+    names = [
+        *(b"a b.dcm", b" leading", b"trailing ", b"new\nline", b"tab\t", b"quote'\".dcm"),
+        *(b".hidden", b"_underscore", b"no_suffix", b"[1].dcm", b"*.dcm", b"{a,b}?.dcm"),
+        *(b"a::b.dcm", b"zip:::c", b"50%25.dcm", b"#fragment", b"x?y=z&a", b"c:d", b"~", b"$HOME"),
+        *(b"back\\slash", b"-rf", b"...", "日本語.dcm".encode(), "e\u0301.dcm".encode()),
+        *("\u202egpj.dcm".encode(), "😀".encode(), b"latin-\xe9.dcm", b"\xff\xfe", b"n" * 255),
+    ]
+    deep = folder / "_temporary" / ".git" / "s3:"
+    deep.mkdir(parents=True)
+    written = 0
+    for name in names:
+        try:
+            shutil.copyfile(REAL_FILES / "rtplan.dcm", os.fsencode(deep) + b"/" + name)
+        except OSError:  # a file system may refuse a name; then no reader can meet it
+            continue
+        written += 1
+    return written
+
+
+def _origins(folder: Path) -> list[str]:
+    return [f"file://{path}" for path in folder.rglob("*") if path.is_file()]
+
+
+@contextmanager
+def _time_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            yield
+        finally:
+            patch.undo()
+            time.tzset()
+
+
+def _types(schema: pa.Schema) -> list[tuple[str, pa.DataType]]:
+    return list(zip(schema.names, schema.types, strict=True))
+
+
+def _same_values(actual: pa.ChunkedArray, expected: pa.ChunkedArray) -> bool:
+    # Arrow holds NaN for unequal to itself.
+    return actual.equals(expected) or repr(actual.to_pylist()) == repr(expected.to_pylist())

@@ -1,0 +1,42 @@
+"""Examples in docstrings and documents do what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import dicomframe
+
+ROOT = Path(__file__).parents[3]
+MODULES = [
+    info.name
+    for info in pkgutil.walk_packages(dicomframe.__path__, "dicomframe.")
+    if not info.name.endswith("__main__")
+]
+DOCUMENTS = sorted(path for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_run(name: str) -> None:
+    failed, _ = doctest.testmod(
+        importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert failed == 0
+
+
+def test_every_public_function_has_an_example() -> None:
+    for name in ("read_dicom", "scan_dicom", "read_bulk_data"):
+        assert ">>>" in (getattr(dicomframe, name).__doc__ or "")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_snippets_of_a_document_run_one_after_another(path: Path) -> None:
+    snippets = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    namespace: dict[str, object] = {"__name__": "snippet"}
+    for snippet in snippets:
+        exec(compile(snippet, str(path), "exec"), namespace)
