@@ -1,0 +1,79 @@
+"""What a contributor runs: ``nox`` for all of it, ``nox -l`` for the list."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+if sys.version_info < (3, 11):  # noqa: UP036  (nox itself may run on an older one)
+    sys.exit(f"nox runs here on Python {sys.version.split()[0]}, dicomframe needs 3.11 or later")
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+ENGINES = sorted(PROJECT["project"]["entry-points"]["dicomframe.backends"])
+TEST = nox.project.dependency_groups(PROJECT, "test")
+LINT = nox.project.dependency_groups(PROJECT, "lint")
+NO_ENGINE = """
+import importlib.util
+found = [name for name in ("dask", "pandas", "pyspark") if importlib.util.find_spec(name)]
+assert not found, f"an engine is installed: {found}"
+"""
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and layers."""
+    session.install(*LINT, *TEST, ".[cli]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy")
+    session.run("lint-imports", env={"PYTHONPATH": "backends"})
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """Test all that needs no engine, with none installed."""
+    wheel = build_wheel(session)
+    session.install(*TEST, f"{wheel}[cli,s3]")
+    session.run("python", "-c", NO_ENGINE)
+    others = [f"--ignore=tests/backends/{engine}" for engine in ENGINES]
+    run_pytest(session, wheel, "tests", *others)
+
+
+@nox.session
+@nox.parametrize("engine", ENGINES, ids=ENGINES)
+def backend(session: nox.Session, engine: str) -> None:
+    """Test one backend, as its extra installs it."""
+    wheel = build_wheel(session)
+    extras = {"spark": "spark,java,cli"}.get(engine, f"{engine},cli")
+    session.install(*TEST, f"{wheel}[{extras}]")
+    run_pytest(session, wheel, f"tests/backends/{engine}")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the demonstration of the README."""
+    session.install(f"{build_wheel(session)}[dask,cli]")
+    session.run("dicomframe", "demo")
+
+
+def build_wheel(session: nox.Session) -> Path:
+    """Return the wheel of this checkout."""
+    folder = Path(session.virtualenv.location, "wheel").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    session.install(*PROJECT["build-system"]["requires"])
+    session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), silent=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def run_pytest(session: nox.Session, wheel: Path, *arguments: str) -> None:
+    """Run tests against the installed wheel: the checkout is not on the path."""
+    session.run("pytest", *arguments, *session.posargs, env={"DICOMFRAME_WHEEL": str(wheel)})
