@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dicomframe.dicom.values import swap_words, word_bytes
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _FRAGMENT = re.compile(
     r"offset=(?P<offset>\d+)&length=(?P<length>\d+)(?P<inflated>&inflated=1)?(?:&swap=(?P<swap>[248]))?"
 )
@@ -69,7 +70,7 @@ class BulkWriter:
     __slots__ = ("_after", "_before")
 
     def __init__(self, origin: str, *, inflated: bool) -> None:
-        self._before = b"%b#offset=" % json.dumps(origin, ensure_ascii=False)[1:-1].encode()
+        self._before = b"%b#offset=" % _to_json(origin)[1:-1].encode()
         self._after = b"&inflated=1" if inflated else b""
 
     def member(self, prefix: bytes, offset: int, length: int, turned_vr: str | None) -> bytes:

@@ -12,14 +12,22 @@ from dicomframe.dicom.dictionary import (
     lookup_private_vr,
     lookup_vr,
 )
-from dicomframe.dicom.encodings import Encoding, read_tag
+from dicomframe.dicom.encodings import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    Encoding,
+    read_tag,
+)
 from dicomframe.dicom.values import Encoder, get_encoder
 
 PLAIN = 0
-CHARACTER_SET = 1
-PIXEL_REPRESENTATION = 2
-LUT_DESCRIPTOR = 3
-PRIVATE_CREATOR = 4
+PIXEL_REPRESENTATION = 1
+LUT_DESCRIPTOR = 2
+PRIVATE_CREATOR = 3
+LAST_NOTED = 3
+"""Up to this kind elements are encoded alike; all but plain ones are then noted in the context."""
+CHARACTER_SET = 4
 SEQUENCE = 5
 PIXELS = 6
 GROUP_LENGTH = 7
@@ -28,7 +36,8 @@ BY_CONTEXT = 8
 DELIMITER = 9
 INVALID_VR = 10
 
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 """Float Pixel Data, Double Float Pixel Data and Pixel Data."""
 
 _KINDS = {
@@ -124,6 +133,16 @@ class EntryTable(dict[bytes, Entry]):
         if vr is None or " or " in vr:
             return make_entry(tag, "UN", self.encoding)._replace(kind=BY_CONTEXT)
         return make_entry(tag, vr, self.encoding)
+
+
+_TABLES = {
+    encoding: EntryTable(encoding) for encoding in (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
+}
+
+
+def table_of(encoding: Encoding) -> EntryTable:
+    """Return the table that all walks in one encoding share."""
+    return _TABLES[encoding]
 
 
 class Context:

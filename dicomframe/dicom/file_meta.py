@@ -12,11 +12,14 @@ from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    UID_OF_ENCODING,
     Encoding,
     detect_encoding,
+    encoding_of,
     is_plausible,
     read_tag,
 )
+from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import UnfitValue
 from dicomframe.dicom.window import Request, Window
@@ -37,6 +40,8 @@ class FileMeta:
         Whether the file begins with 128 bytes and ``DICM``.
     values : dict
         VR and value field of each element of group 0002, by tag.
+    places : list of tuple
+        Tag, beginning and beginning of the value of each, in the order of the file.
     group_length_lies : bool
         Whether (0002,0000) tells another end of the group than the one that is there.
     """
@@ -44,6 +49,7 @@ class FileMeta:
     data_set_at: int
     has_preamble: bool
     values: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    places: list[tuple[int, int, int]] = field(default_factory=list)
     group_length_lies: bool = False
 
     @property
@@ -51,16 +57,16 @@ class FileMeta:
         """The UID in (0002,0010), empty if there is none."""
         return self.values.get(0x00020010, ("UI", b""))[1].rstrip(b" \0").decode("latin-1")
 
-    def members(self) -> list[bytes]:
-        """Return group 0002 as members of a DICOM JSON object, in tag order."""
-        members = []
-        for tag, (vr, raw) in sorted(self.values.items()):
-            entry = make_entry(tag, vr, EXPLICIT_LITTLE)
-            try:
-                members.append(entry.prefix + entry.encode(raw, DEFAULT_CHARSET))
-            except UnfitValue:
-                continue
-        return members
+    def find(self, tag: int) -> bytes | None:
+        """Return an element of group 0002 as a member of a DICOM JSON object, None without it."""
+        vr, raw = self.values.get(tag, (None, b""))
+        if vr is None:
+            return None
+        entry = make_entry(tag, vr, EXPLICIT_LITTLE)
+        try:
+            return entry.prefix + entry.encode(raw, DEFAULT_CHARSET)
+        except UnfitValue:
+            return None
 
 
 def read_file_meta(window: Window) -> Generator[Request, bytes, FileMeta]:
@@ -125,16 +131,16 @@ def _read_group(
         value = field_bytes[header_bytes:]
         vr = head[4:6].decode() if encoding.explicit else lookup_vr(tag) or "UN"
         meta.values.setdefault(tag, (vr, value))
+        meta.places.append((tag, at, at + header_bytes))
         if tag == 0x00020000 and length == 4:
             declared_end = stop + int.from_bytes(value, order)
         at = stop
     meta.data_set_at = at
     meta.group_length_lies = declared_end is not None and declared_end != at
-    if at >= window.size or (declared_end is not None and declared_end > window.size):
+    if at >= window.size:
+        is_cut = declared_end is not None and declared_end > window.size
         detail = "the file ends with group 0002 and holds no data set"
-        if declared_end is not None and declared_end > window.size:
-            detail = "the file ends inside group 0002"
-        raise Damage("truncated", detail, min(at, window.size))
+        raise Damage("truncated", "the file ends inside group 0002" if is_cut else detail, at)
 
 
 def _begins_data_set(window: Window) -> bool:
@@ -163,6 +169,35 @@ def _begins_data_set(window: Window) -> bool:
     return read_tag(buffer, order) < read_tag(second, order) and is_plausible(
         second, size - second_at, encoding
     )
+
+
+def settle_encoding(
+    window: Window, start: int, meta: FileMeta, uid: str, inspection: Inspection | None
+) -> tuple[Encoding, str]:
+    """Return how the data set is really written, and the transfer syntax that this makes it."""
+    declared = encoding_of(uid) if uid else None
+    if uid and declared is None:
+        raise Damage("unsupported", "the transfer syntax holds no data elements to walk", start)
+    head = window.buffer[start - window.base :][:12]
+    if len(head) < 8:
+        raise Damage("truncated", "the file ends inside its first data element", start)
+    written = detect_encoding(head, window.size - start, declared)
+    if written is None:
+        if uid and uid not in UID_OF_ENCODING.values() and not uid.startswith("1.2.840.10008."):
+            raise Damage("unsupported", "the transfer syntax is not known", start)
+        raise Damage("malformed", "the data set does not begin with a data element", start)
+    if inspection is not None:
+        if not meta.has_preamble:
+            inspection.add_number("no_preamble", 0)
+        if not meta.values:
+            inspection.add_number("no_file_meta", 0)
+        if meta.group_length_lies:
+            inspection.add("group_length", 0x00020000)
+        if declared is not None and declared != written:
+            inspection.add("transfer_syntax_mismatch", 0x00020010)
+    if not uid or (declared != written and uid in UID_OF_ENCODING.values()):
+        uid = UID_OF_ENCODING[written]
+    return written, uid
 
 
 _SIGNATURES = {

@@ -4,58 +4,128 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from functools import partial
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.encodings import (
-    DEFLATED_UIDS,
-    UID_OF_ENCODING,
-    Encoding,
-    detect_encoding,
-    encoding_of,
-)
-from dicomframe.dicom.file_meta import FileMeta, read_file_meta
+from dicomframe.dicom.elements import PIXEL_DATA
+from dicomframe.dicom.encodings import DEFLATED_UIDS, Encoding
+from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
+from dicomframe.dicom.fragments import walk_fragments
 from dicomframe.dicom.inspection import Inspection
+from dicomframe.dicom.items import Items, ItemWalk
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.dicom.members import replace_member
+from dicomframe.dicom.members import find_member, replace_member
+from dicomframe.dicom.memo import Memo, MemoWalk
+from dicomframe.dicom.series import Series
+from dicomframe.dicom.template import Template
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window
 
 FIRST_READ_BYTES = 16 << 10
+_MOST_FIRST_READ_BYTES = 256 << 10
 _FREE_INFLATED_BYTES = 64 << 20
 
 
-@dataclass(slots=True)
 class Header:
     """Hold what the bytes of one sound file say.
 
     Attributes
     ----------
-    members : list of bytes
-        The members of the DICOM JSON object in tag order, ``"GGGGEEEE":{...}`` each.
-    meta : FileMeta
-        Group 0002, which is no part of the data set.
+    metadata : bytes
+        The DICOM JSON object (PS3.18 Annex F) in UTF-8.
     pixel_offset, pixel_length : int or None
         Where the value of Pixel Data lies in the file, bytes; None without one.
     inflated : bytes or None
         The whole data set of a deflated file; `pixel_offset` then counts within it.
     warnings : list of str
         What is strange, if it was asked for.
+    template : Template or None
+        The template that the file fitted; None if it was walked.
     """
 
-    members: list[bytes]
-    meta: FileMeta
-    pixel_offset: int | None = None
-    pixel_length: int | None = None
-    inflated: bytes | None = None
-    warnings: list[str] = field(default_factory=list)
+    __slots__ = (
+        "_find", "_meta", "inflated", "metadata", "pixel_length", "pixel_offset", "template",
+        "warnings",
+    )  # fmt: skip
 
-    @property
-    def metadata(self) -> bytes:
-        """The DICOM JSON object (PS3.18 Annex F) in UTF-8."""
-        return b"{%b}" % b",".join(self.members)
+    def __init__(
+        self,
+        metadata: bytes,
+        find: Callable[[int], bytes | None],
+        meta: FileMeta | bytes,
+        pixels: tuple[int, int] | None,
+        template: Template | None = None,
+    ) -> None:
+        self.metadata = metadata
+        self.pixel_offset: int | None = None
+        self.pixel_length: int | None = None
+        if pixels is not None:
+            self.pixel_offset, self.pixel_length = pixels[0], pixels[1] - pixels[0]
+        self.inflated: bytes | None = None
+        self.warnings: list[str] = []
+        self.template = template
+        self._find = find
+        self._meta = meta  # or the first bytes of the file, which hold it
+
+    def find(self, tag: int) -> bytes | None:
+        """Return the member of `tag`, ``"GGGGEEEE":{...}``, None without one.
+
+        Group 0002, which is no part of the data set, is found too.
+        """
+        if tag >> 16 != 2:
+            return self._find(tag)
+        if isinstance(self._meta, bytes):
+            head = self._meta
+            try:
+                next(read_file_meta(Window(head, 0, len(head), DEFAULT_LIMITS)))
+            except StopIteration as end:
+                self._meta = end.value
+        return None if isinstance(self._meta, bytes) else self._meta.find(tag)
+
+
+class Learned:
+    """What was learned from the files before; for one thread, in any order of files.
+
+    It changes how fast headers are read and nothing else.
+
+    Parameters
+    ----------
+    templates : bool
+        Whether templates of series are used, or the memo alone.
+    """
+
+    __slots__ = ("first_read_bytes", "items", "memo", "series")
+
+    def __init__(self, *, templates: bool = True) -> None:
+        self.memo = Memo()
+        self.items = Items(self.memo)
+        self.series = Series() if templates else None
+        self.first_read_bytes = FIRST_READ_BYTES
+
+    def walk(
+        self,
+        window: Window,
+        position: int,
+        encoding: Encoding,
+        bulk: BulkWriter,
+        limits: Limits,
+        inspection: Inspection | None,
+    ) -> Walk:
+        """Return a walk that uses what was learned."""
+        if self.series is None:
+            return MemoWalk(self.memo, window, position, encoding, bulk, limits, inspection)
+        return ItemWalk(self.items, window, position, encoding, bulk, limits, inspection)
+
+    def note_read(self, stop: int) -> None:
+        """Let the next first read reach as far as this header did, and a little further.
+
+        It grows at once and shrinks slowly, so that a mixture of series is read well too.
+        """
+        wanted = min(max(FIRST_READ_BYTES, stop + 4096), _MOST_FIRST_READ_BYTES)
+        kept = self.first_read_bytes
+        self.first_read_bytes = wanted if wanted >= kept else kept - (kept - wanted) // 8
 
 
 def read_header(
@@ -64,6 +134,7 @@ def read_header(
     *,
     warnings: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    learned: Learned | None = None,
 ) -> Generator[Request, bytes, Header]:
     """Read the header of a file of `size` bytes.
 
@@ -81,6 +152,8 @@ def read_header(
         Whether to tell what is strange in a sound file.
     limits : Limits
         How far to go.
+    learned : Learned, optional
+        What files before have taught, and what this one adds to; it changes no result.
 
     Raises
     ------
@@ -102,22 +175,40 @@ def read_header(
     """
     if size == 0:
         raise Damage("empty", "the file has 0 bytes", 0)
-    first = yield (0, min(size, FIRST_READ_BYTES))
-    window = Window(first, 0, size, limits)
+    first_bytes = FIRST_READ_BYTES if learned is None else learned.first_read_bytes
+    head = yield (0, min(size, first_bytes))
+    window = Window(head, 0, size, limits)
+    hint = b""
+    if learned is not None and learned.series is not None and not warnings:
+        hint, templates = learned.series.find(head)
+        bulk = BulkWriter(origin, inflated=False)
+        for template in templates:
+            match = template.match(window, bulk, limits, learned.items)
+            if match is None:
+                continue
+            if match.fragments_at is not None:
+                start = match.fragments_at
+                chain = yield from walk_fragments(window, start, size, PIXEL_DATA, limits.elements)
+                if chain.following != size:
+                    continue
+                template.end(match, bulk, start, chain.stop)
+            return Header(b"".join(match.texts), match.find, head, match.pixels, template)
     meta = yield from read_file_meta(window)
     inspection = Inspection() if warnings else None
     start = meta.data_set_at
-    uid = meta.transfer_syntax
     inflated = None
-    if uid in DEFLATED_UIDS:
+    if meta.transfer_syntax in DEFLATED_UIDS:
         deflated = window.peek(start, size - start)
         if deflated is None:
             deflated = yield (start, size)
         inflated = _inflate(deflated, start, limits, inspection)
         window, start = Window(inflated, 0, len(inflated), limits), 0
-    encoding, uid = _settle_encoding(window, start, meta, uid, inspection)
+    encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
     bulk = BulkWriter(origin, inflated=inflated is not None)
-    walk = Walk(window, start, encoding, bulk, limits, inspection)
+    if learned is None:
+        walk = Walk(window, start, encoding, bulk, limits, inspection)
+    else:
+        walk = learned.walk(window, start, encoding, bulk, limits, inspection)
     yield from walk.run()
     members = walk.members
     if inspection is not None:
@@ -126,42 +217,17 @@ def read_header(
             table = yield walk.chain.offset_table
             inspection.see_offset_table(table, walk.chain.starts)
     replace_member(members, b'"00083002":{"vr":"UI","Value":[%b]}' % json.dumps(uid).encode())
-    header = Header(members, meta, inflated=inflated)
-    if walk.pixels is not None:
-        header.pixel_offset = walk.pixels[0]
-        header.pixel_length = walk.pixels[1] - walk.pixels[0]
+    metadata = b"{%b}" % b",".join(members)
+    header = Header(metadata, partial(find_member, members), meta, walk.pixels)
+    header.inflated = inflated
     if inspection is not None:
         header.warnings = inspection.warnings
+    if learned is not None and inflated is None:
+        stop = size if walk.pixels is None else walk.pixels[0]
+        learned.note_read(stop)
+        if learned.series is not None and hint and stop <= len(head):
+            learned.series.learn(hint, head[:stop], size, limits, learned.items)
     return header
-
-
-def _settle_encoding(
-    window: Window, start: int, meta: FileMeta, uid: str, inspection: Inspection | None
-) -> tuple[Encoding, str]:
-    """Return how the data set is really written, and the transfer syntax that this makes it."""
-    declared = encoding_of(uid) if uid else None
-    if uid and declared is None:
-        raise Damage("unsupported", "the transfer syntax holds no data elements to walk", start)
-    head = window.buffer[start - window.base :][:12]
-    if len(head) < 8:
-        raise Damage("truncated", "the file ends inside its first data element", start)
-    written = detect_encoding(head, window.size - start, declared)
-    if written is None:
-        if uid and uid not in UID_OF_ENCODING.values() and not uid.startswith("1.2.840.10008."):
-            raise Damage("unsupported", "the transfer syntax is not known", start)
-        raise Damage("malformed", "the data set does not begin with a data element", start)
-    if inspection is not None:
-        if not meta.has_preamble:
-            inspection.add_number("no_preamble", 0)
-        if not meta.values:
-            inspection.add_number("no_file_meta", 0)
-        if meta.group_length_lies:
-            inspection.add("group_length", 0x00020000)
-        if declared is not None and declared != written:
-            inspection.add("transfer_syntax_mismatch", 0x00020010)
-    if not uid or (declared != written and uid in UID_OF_ENCODING.values()):
-        uid = UID_OF_ENCODING[written]
-    return written, uid
 
 
 def _inflate(deflated: bytes, start: int, limits: Limits, inspection: Inspection | None) -> bytes:

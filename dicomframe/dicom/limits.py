@@ -35,6 +35,15 @@ class Limits:
     inline_binary_bytes: int = 1 << 10
     inline_text_bytes: int = 256 << 10
 
+    def most_inline_bytes(self, vr: str) -> int:
+        """Return how long a value may be that stands in the metadata itself."""
+        if vr in _BINARY_VRS:
+            return self.inline_binary_bytes
+        return self.inline_text_bytes if vr != "SQ" else _UNBOUNDED
+
+
+_BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+_UNBOUNDED = 1 << 62
 
 DEFAULT_LIMITS = Limits()
 """What holds where nothing else is said."""

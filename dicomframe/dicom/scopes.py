@@ -1,12 +1,19 @@
-"""What is open during a walk: data sets, and the sequences between them."""
+"""What is open during a walk: data sets, the sequences between them, and how they end."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.elements import Context, Entry
+from dicomframe.dicom.elements import Context, Entry, table_of
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.inspection import Inspection
-from dicomframe.dicom.text import Charset
+from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
+from dicomframe.dicom.window import Window, too_large
+
+_ITEM_END = 0xFFFEE00D
+_SEQUENCE_END = 0xFFFEE0DD
 
 
 class DataSet:
@@ -77,9 +84,11 @@ class Sequence:
         The encoding around it; inside a UN of undefined length it is another.
     items : list of bytes
         The JSON objects of the items so far.
+    learned : object
+        What a walk that learns keeps at hand for the items to come.
     """
 
-    __slots__ = ("bound", "delimited", "encoding_before", "entry", "items", "parent")
+    __slots__ = ("bound", "delimited", "encoding_before", "entry", "items", "learned", "parent")
 
     def __init__(
         self, entry: Entry, bound: int, parent: DataSet, before: Encoding, *, delimited: bool
@@ -90,12 +99,127 @@ class Sequence:
         self.parent = parent
         self.encoding_before = before
         self.items: list[bytes] = []
+        self.learned: object = None
 
     def member(self) -> bytes:
         """Return the member of the whole sequence (PS3.18 section F.2.2)."""
         if not self.items:
             return self.entry.prefix + b"}"
         return b'%b,"Value":[%b]}' % (self.entry.prefix, b",".join(self.items))
+
+
+class Step(NamedTuple):
+    """Where an element lies and how it is read, told to those who learn from a walk."""
+
+    depth: int
+    at: int
+    value_at: int
+    length: int
+    entry: Entry
+    content: Encoding
+    charset: Charset
+    signed: bool
+    has_invalid_vr: bool
+
+
+ITEM_BEGINS, ITEM_ENDS, SEQUENCE_ENDS = b"{", b"}", b"]"
+"""What a trace holds between the steps."""
+
+
+class Scopes:
+    """Keep what is open in a walk over one data set, and close it.
+
+    Attributes
+    ----------
+    trace : list of Step and bytes, or None
+        What a walk met, for those who learn from it.
+    """
+
+    def __init__(
+        self,
+        window: Window,
+        position: int,
+        encoding: Encoding,
+        limits: Limits,
+        inspection: Inspection | None,
+    ) -> None:
+        self.trace: list[Step | bytes] | None = None
+        self._window = window
+        self._at = position
+        self._encoding = encoding
+        self._table = table_of(encoding)
+        self._limits = limits
+        self._inspection = inspection
+        self._root = DataSet(window.size, delimited=False, charset=DEFAULT_CHARSET, signed=False)
+        self._data_set = self._root
+        self._sequences: list[Sequence] = []
+        self._between_items = False
+        self._elements = 0
+        self._done = False
+
+    @property
+    def members(self) -> list[bytes]:
+        """The members of the JSON object, one for each element, in tag order."""
+        return self._root.members
+
+    @property
+    def elements(self) -> int:
+        """The number of elements and items so far, nested ones included."""
+        return self._elements
+
+    def _open_sequence(
+        self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
+    ) -> None:
+        if len(self._sequences) >= self._limits.nesting_depth:
+            raise too_large("nesting_depth", self._limits.nesting_depth, self._at)
+        self._sequences.append(
+            Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
+        )
+        self._encoding, self._table = content, table_of(content)
+        self._between_items = True
+        self._at = start
+
+    def _end_sequence(self) -> None:
+        sequence = self._sequences.pop()
+        self._data_set = sequence.parent
+        self._data_set.append(sequence.entry.tag, sequence.member(), self._inspection)
+        self._encoding = sequence.encoding_before
+        self._table = table_of(self._encoding)
+        self._between_items = False
+        if self.trace is not None:
+            self.trace.append(SEQUENCE_ENDS)
+
+    def _end_data_set(self) -> None:
+        """End the innermost data set: put its members in order, keep the first of each tag."""
+        data_set = self._data_set
+        self._elements += len(data_set.members)
+        if self._elements > self._limits.elements:
+            raise too_large("elements", self._limits.elements, self._at)
+        data_set.put_in_order(self._inspection)
+        if data_set is self._root:
+            self._done = True
+            return
+        if data_set.delimited and self._at >= data_set.bound:
+            raise unclosed(self._sequences[-1].entry.tag, self._at, self._window.size)
+        self._sequences[-1].items.append(b"{%b}" % b",".join(data_set.members))
+        self._between_items = True
+        if self.trace is not None:
+            self.trace.append(ITEM_ENDS)
+
+    def _end_at_trailing(self) -> None:
+        if self._inspection is not None:
+            self._inspection.add_number("trailing_bytes", self._window.size - self._at)
+        self._end_data_set()
+
+    def _take_delimiter(self, tag: int, length: int) -> None:
+        delimited, at = self._data_set.delimited, self._at
+        if tag == _ITEM_END and delimited and not length:
+            self._end_data_set()
+        elif tag not in (_ITEM_END, _SEQUENCE_END) or delimited or length:
+            raise Damage("malformed", f"{tag_name(tag)} stands where an element must begin", at)
+        elif self._inspection is not None:
+            self._inspection.add("stray_delimiter", tag)
+        self._at = at + 8
 
 
 def past_bound(what: str, length: int, at: int, stop: int, size: int) -> Damage:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from dicomframe.dicom.dictionary import describe, keywords, parse_hex_tag
 from dicomframe.dicom.elements import PIXEL_TAGS
 from dicomframe.dicom.header import Header
-from dicomframe.dicom.members import find_member
 from dicomframe.errors import UnknownTagError
 
 Kind = Literal[
@@ -99,19 +98,19 @@ def parse_tags(
         tags = [tags]
     pairs = list(tags.items()) if isinstance(tags, Mapping) else [(tag, tag) for tag in tags]
     columns = []
-    taken = set(reserved)
+    taken = {name.casefold() for name in reserved}  # engines compare names without case
     for name, path in pairs:
         if not isinstance(name, str) or not isinstance(path, str):
             raise UnknownTagError(
                 f"tags must be strings, found {path!r}; write keywords such as 'PatientID', "
                 f"hexadecimal tags such as '00100020', or paths into sequences"
             )
-        if name in taken:
+        if name.casefold() in taken:
             raise UnknownTagError(
                 f"two columns would be named {name!r}; give other names with a dict of column "
                 f"name to tag"
             )
-        taken.add(name)
+        taken.add(name.casefold())
         columns.append(_parse_path(name, path))
     return tuple(columns)
 
@@ -181,13 +180,8 @@ def _kind_of(vr: str, vm: str) -> tuple[Kind, bool]:
 def typed_values(header: Header, columns: Sequence[TagColumn]) -> list[Any]:
     """Return the value of each column in one file, None where there is none that fits."""
     values = []
-    meta: list[bytes] | None = None
     for column in columns:
-        members = header.members
-        if column.path[0] >> 16 == 2:
-            meta = header.meta.members() if meta is None else meta
-            members = meta
-        member = find_member(members, column.path[0])
+        member = header.find(column.path[0])
         values.append(None if member is None else _typed_value(member, column))
     return values
 

@@ -164,10 +164,9 @@ def _integers(format_: str, order: ByteOrder, *, wide: bool = False) -> Encoder:
             return EMPTY
         values = struct.unpack(f"{prefix}{count}{format_}", raw)
         if wide and not all(-_EXACT <= value <= _EXACT for value in values):
-            text = [b"%d" % v if -_EXACT <= v <= _EXACT else b'"%d"' % v for v in values]
-        else:
-            text = [b"%d" % value for value in values]
-        return b',"Value":[%b]}' % b",".join(text)
+            text = [str(v) if -_EXACT <= v <= _EXACT else f'"{v}"' for v in values]
+            return b',"Value":[%b]}' % ",".join(text).encode()
+        return b',"Value":[%b]}' % ",".join(map(str, values)).encode()
 
     return encode
 

@@ -19,16 +19,14 @@ from dicomframe.dicom.elements import (
     DELIMITER,
     GROUP_LENGTH,
     INVALID_VR,
+    LAST_NOTED,
     PIXELS,
     PLAIN,
     Entry,
-    EntryTable,
     make_entry,
     measure_invalid_vr,
 )
 from dicomframe.dicom.encodings import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     Encoding,
     read_tag,
@@ -36,24 +34,27 @@ from dicomframe.dicom.encodings import (
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.scopes import DataSet, Sequence, cut_header, past_bound, unclosed
-from dicomframe.dicom.text import DEFAULT_CHARSET, charset_of
+from dicomframe.dicom.scopes import (
+    ITEM_BEGINS,
+    DataSet,
+    Scopes,
+    Step,
+    cut_header,
+    past_bound,
+    unclosed,
+)
+from dicomframe.dicom.text import Charset, charset_of
 from dicomframe.dicom.trailing import TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
 from dicomframe.dicom.window import Request, Window, too_large
 
-_TABLES = {
-    encoding: EntryTable(encoding) for encoding in (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
-}
 _ITEM = 0xFFFEE000
-_ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
 _FRAGMENTED_VRS = frozenset({"OB", "OW"})
-_BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _FRAGMENTS = -1
 
 
-class Walk:
+class Walk(Scopes):
     """Walk the data set of one file, from `position` to the end, within the limits.
 
     Attributes
@@ -73,28 +74,13 @@ class Walk:
         limits: Limits,
         inspection: Inspection | None = None,
     ) -> None:
+        super().__init__(window, position, encoding, limits, inspection)
         self.pixels: tuple[int, int] | None = None
         self.chain: FragmentChain | None = None
         self._pixel_tag = 0
-        self._window = window
-        self._at = position
-        self._encoding = encoding
-        self._table = _TABLES[encoding]
         self._bulk = bulk
-        self._limits = limits
-        self._inspection = inspection
-        self._root = DataSet(window.size, delimited=False, charset=DEFAULT_CHARSET, signed=False)
-        self._data_set = self._root
-        self._sequences: list[Sequence] = []
-        self._between_items = False
         self._fragmented = (make_entry(0, "OB", encoding), 0)
-        self._elements = 0
-        self._done = False
-
-    @property
-    def members(self) -> list[bytes]:
-        """The members of the JSON object, one for each element, in tag order."""
-        return self._root.members
+        self._has_invalid_vr = False
 
     def run(self) -> Generator[Request, bytes, None]:
         """Walk to the end; yields the ranges it needs and is sent their bytes.
@@ -108,7 +94,7 @@ class Walk:
             if self._between_items:
                 need = self._take_item()
             else:
-                if self._inspection is None:
+                if self._inspection is None and self.trace is None:
                     self._run_plain()
                 need = self._take_element()
             if need == _FRAGMENTS:
@@ -117,6 +103,34 @@ class Walk:
                 if self._elements + len(self._data_set.members) > self._limits.elements:
                     raise too_large("elements", self._limits.elements, self._at)
                 yield from self._window.fill(self._at, need)
+
+    def take_sequence(self, charset: Charset, *, signed: bool) -> int | None:
+        """Take one sequence of the root; return where it ends, None if it is not at hand whole."""
+        self._root.charset = charset
+        self._root.context.signed = signed
+        if self._take_element():
+            return None
+        while self._sequences:
+            if self._between_items:
+                need = self._take_item()
+            else:
+                self._run_plain()
+                need = self._take_element()
+            if need:
+                return None
+        return self._at
+
+    def trace_item(self, charset: Charset, *, signed: bool) -> list[Step | bytes] | None:
+        """Walk the content of one item that is at hand whole; return its trace, None if broken."""
+        self._root.charset = charset
+        self._root.context.signed = signed
+        self.trace = []
+        try:
+            for _ in self.run():
+                return None
+        except Damage:
+            return None
+        return self.trace
 
     def _run_plain(self) -> None:
         """Take plain elements that lie whole in the window; stop before any other."""
@@ -139,9 +153,12 @@ class Walk:
                 start = position + header_bytes
                 length = from_bytes(buffer[position + length_at : start], order)
                 stop = start + length
-                if kind or stop > limit or length > longest or tag <= last_tag:
+                if kind > LAST_NOTED or stop > limit or length > longest or tag <= last_tag:
                     break
-                append(prefix + encode(buffer[start:stop], charset))
+                raw = buffer[start:stop]
+                append(prefix + encode(raw, charset))
+                if kind:
+                    data_set.context.note(kind, tag, raw, self._encoding)
                 last_tag = tag
                 position = stop
         except UnfitValue:
@@ -179,6 +196,7 @@ class Walk:
                 return 0
         header_bytes, content = entry.header_bytes, self._encoding
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
+        self._has_invalid_vr = entry.kind == INVALID_VR
         if entry.kind == INVALID_VR:
             rest, room = window.buffer[at - window.base :], data_set.bound - at
             header_bytes, length = measure_invalid_vr(rest, room, content, entry.tag, at)
@@ -197,6 +215,10 @@ class Walk:
         """Take an element whose header is read and whose VR is settled."""
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
+        if self.trace is not None:
+            step = (len(self._sequences), self._at, start, length, entry, content)
+            signed, is_odd = data_set.context.signed, self._has_invalid_vr
+            self.trace.append(Step(*step, data_set.charset, signed, is_odd))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
@@ -219,7 +241,7 @@ class Walk:
         if is_pixels:
             data_set.append(tag, self._bulk.member(entry.prefix, start, length, None), inspection)
             self._note_pixels(tag, start, stop)
-        elif length > self._most_inline_bytes(vr):
+        elif length > self._limits.most_inline_bytes(vr):
             turned_vr = vr if content.order == "big" else None
             member = self._bulk.member(entry.prefix, start, length, turned_vr)
             data_set.append(tag, member, inspection)
@@ -274,18 +296,6 @@ class Walk:
             self._inspection.add("odd_length", tag)
         self._at = chain.following
 
-    def _open_sequence(
-        self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
-    ) -> None:
-        if len(self._sequences) >= self._limits.nesting_depth:
-            raise too_large("nesting_depth", self._limits.nesting_depth, self._at)
-        self._sequences.append(
-            Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
-        )
-        self._encoding, self._table = content, _TABLES[content]
-        self._between_items = True
-        self._at = start
-
     def _take_item(self) -> int:
         """Begin the next item of the innermost sequence, or end the sequence."""
         sequence, at = self._sequences[-1], self._at
@@ -318,6 +328,8 @@ class Walk:
                 signed=parent.context.signed,
             )
             self._between_items = False
+            if self.trace is not None:
+                self.trace.append(ITEM_BEGINS)
         elif tag != _SEQUENCE_END or length:
             raise Damage(
                 "malformed",
@@ -330,44 +342,6 @@ class Walk:
             self._inspection.add("stray_delimiter", tag)
         self._at = at + 8
         return 0
-
-    def _end_sequence(self) -> None:
-        sequence = self._sequences.pop()
-        self._data_set = sequence.parent
-        self._data_set.append(sequence.entry.tag, sequence.member(), self._inspection)
-        self._encoding = sequence.encoding_before
-        self._table = _TABLES[self._encoding]
-        self._between_items = False
-
-    def _end_data_set(self) -> None:
-        """End the innermost data set: put its members in order, keep the first of each tag."""
-        data_set = self._data_set
-        self._elements += len(data_set.members)
-        if self._elements > self._limits.elements:
-            raise too_large("elements", self._limits.elements, self._at)
-        data_set.put_in_order(self._inspection)
-        if data_set is self._root:
-            self._done = True
-            return
-        if data_set.delimited and self._at >= data_set.bound:
-            raise unclosed(self._sequences[-1].entry.tag, self._at, self._window.size)
-        self._sequences[-1].items.append(b"{%b}" % b",".join(data_set.members))
-        self._between_items = True
-
-    def _end_at_trailing(self) -> None:
-        if self._inspection is not None:
-            self._inspection.add_number("trailing_bytes", self._window.size - self._at)
-        self._end_data_set()
-
-    def _take_delimiter(self, tag: int, length: int) -> None:
-        delimited, at = self._data_set.delimited, self._at
-        if tag == _ITEM_END and delimited and not length:
-            self._end_data_set()
-        elif tag not in (_ITEM_END, _SEQUENCE_END) or delimited or length:
-            raise Damage("malformed", f"{tag_name(tag)} stands where an element must begin", at)
-        elif self._inspection is not None:
-            self._inspection.add("stray_delimiter", tag)
-        self._at = at + 8
 
     def _embed_sequence(
         self, entry: Entry, raw: bytes, start: int, content: Encoding
@@ -388,11 +362,6 @@ class Walk:
             return None
         self._elements += inner._elements
         return inner.members[0]
-
-    def _most_inline_bytes(self, vr: str) -> int:
-        if vr in _BINARY_VRS:
-            return self._limits.inline_binary_bytes
-        return self._limits.inline_text_bytes if vr != "SQ" else self._window.size
 
     def _note_pixels(self, tag: int, start: int, stop: int) -> None:
         if self.pixels is None:

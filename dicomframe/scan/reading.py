@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header, read_header
+from dicomframe.dicom.header import Header, Learned, read_header
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.tags import typed_values
 from dicomframe.scan.options import ReadOptions
@@ -90,7 +91,9 @@ class PartitionReader:
                     raise StorageFault(trouble)
                 with store.open(path, size) as opened:
                     file = _CountedFile(opened)
-                    header = read_file_header(file, origin, warnings=self.options.warnings)
+                    header = read_file_header(
+                        file, origin, warnings=self.options.warnings, learned=_learned_here()
+                    )
                     if not batch.has_room_for(header):
                         yield batch.finish()
                         is_first = False
@@ -114,8 +117,9 @@ def read_file_header(
     *,
     warnings: bool = False,
     limits: Limits = DEFAULT_LIMITS,
+    learned: Learned | None = None,
 ) -> Header:
-    """Read the header of an open file.
+    """Read the header of an open file; `learned` is as for `read_header`.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def read_file_header(
     StorageFault
         Its bytes cannot be had.
     """
-    reading = read_header(file.size, origin, warnings=warnings, limits=limits)
+    reading = read_header(file.size, origin, warnings=warnings, limits=limits, learned=learned)
     try:
         start, stop = next(reading)
         while True:
@@ -132,6 +136,17 @@ def read_file_header(
     except StopIteration as end:
         header: Header = end.value
         return header
+
+
+def _learned_here() -> Learned:
+    """Return what this thread has learned; a process keeps it from task to task."""
+    learned: Learned | None = getattr(_threads, "learned", None)
+    if learned is None:
+        learned = _threads.learned = Learned()
+    return learned
+
+
+_threads = threading.local()
 
 
 class _CountedFile:

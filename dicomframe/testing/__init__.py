@@ -13,6 +13,9 @@ __all__ = ["BackendConformance"]
 def __getattr__(name: str) -> Any:
     """Import the suite when it is asked for: it needs pytest, the samples do not."""
     if name == "BackendConformance":
+        import pytest  # noqa: PLC0415
+
+        pytest.register_assert_rewrite("dicomframe.testing.conformance")
         from dicomframe.testing.conformance import BackendConformance  # noqa: PLC0415
 
         return BackendConformance

@@ -141,6 +141,8 @@ def test_tags_come_as_keywords_hexadecimal_or_a_dict_of_names() -> None:
         ([7], ["must be strings"]),
         (["PatientAge", "PatientAge"], ["two columns", "'PatientAge'"]),
         ({"origin": "PatientAge"}, ["two columns", "'origin'"]),
+        ({"Origin": "PatientAge"}, ["two columns", "'Origin'"]),
+        ({"a": "PatientAge", "A": "PatientID"}, ["two columns", "'A'"]),
     ],
 )
 def test_wrong_tags_are_errors_that_help(tags: Any, words: list[str]) -> None:

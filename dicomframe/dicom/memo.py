@@ -1,0 +1,149 @@
+"""The memo: a walk that remembers what bytes became, since neighbours share most of theirs.
+
+A member depends on the bytes of its element, on the encoding and on the character set in force;
+each of these is part of the key under which it is kept. What depends on more (private elements in
+implicit VR, ambiguous VRs, UN) is left to the plain walk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.elements import LAST_NOTED, EntryTable
+from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.inspection import Inspection
+from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.text import Charset
+from dicomframe.dicom.values import Encoder, UnfitValue, get_encoder
+from dicomframe.dicom.walk import Walk
+from dicomframe.dicom.window import Window
+
+_LONGEST_VALUE_BYTES = 256
+_LONGEST_SEQUENCE_BYTES = 2048
+_MOST_VALUES = 32
+_MOST_BYTES = 16 << 20
+_OVERHEAD_BYTES = 300
+
+
+class _Known(NamedTuple):
+    """What 8 bytes at the beginning of an element decide, its length included."""
+
+    length: int
+    kind: int
+    tag: int
+    prefix: bytes
+    encode: Encoder
+    members: dict[bytes, bytes]
+
+
+_NOT_PLAIN = _Known(0, 0, -1, b"", get_encoder("UN", "little"), {})
+"""For the plain walk: no tag comes after the last one."""
+
+
+class Memo:
+    """Keep members by the bytes of their elements, within a budget of bytes.
+
+    One memo serves all files that a process reads. When the budget is spent it is forgotten
+    whole and begins anew; of one tag and length at the most 32 values are kept, the last ones.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._tables: dict[tuple[Encoding, Charset], _Table] = {}
+        self.forgets: list[Callable[[], None]] = []
+
+    def table(self, encoding: Encoding, charset: Charset) -> _Table:
+        """Return what is known of elements in one encoding and character set."""
+        key = encoding, charset
+        table = self._tables.get(key)
+        if table is None:
+            self.spend(_OVERHEAD_BYTES)
+            table = self._tables[key] = _Table(self, encoding)
+        return table
+
+    def spend(self, count: int) -> None:
+        """Count bytes that are about to be kept; forget all others if they are too many."""
+        self._bytes += count + _OVERHEAD_BYTES
+        if self._bytes > self._most_bytes:
+            for table in self._tables.values():
+                table.clear()
+            self._tables.clear()
+            for forget in self.forgets:
+                forget()
+            self._bytes = count + _OVERHEAD_BYTES
+
+
+class _Table(dict[bytes, _Known]):
+    def __init__(self, memo: Memo, encoding: Encoding) -> None:
+        super().__init__()
+        self._memo = memo
+        self._entries = EntryTable(encoding)
+        self._explicit, self._order = encoding
+
+    def __missing__(self, key: bytes) -> _Known:
+        entry = self._entries[key[:6] if self._explicit else key[:4]]
+        if entry.kind > LAST_NOTED or entry.header_bytes != 8:
+            return _NOT_PLAIN
+        length = int.from_bytes(key[entry.length_at :], self._order)
+        if length > _LONGEST_VALUE_BYTES:
+            return _NOT_PLAIN
+        self._memo.spend(len(entry.prefix))
+        known = _Known(length, entry.kind, entry.tag, entry.prefix, entry.encode, {})
+        self[key] = known
+        return known
+
+
+class MemoWalk(Walk):
+    """Walk one data set with the help of a memo; the result is that of the plain walk."""
+
+    def __init__(
+        self,
+        memo: Memo,
+        window: Window,
+        position: int,
+        encoding: Encoding,
+        bulk: BulkWriter,
+        limits: Limits,
+        inspection: Inspection | None = None,
+    ) -> None:
+        super().__init__(window, position, encoding, bulk, limits, inspection)
+        self._memo = memo
+
+    def _run_plain(self) -> None:
+        if self._limits.inline_binary_bytes < _LONGEST_VALUE_BYTES:
+            super()._run_plain()
+            return
+        data_set = self._data_set
+        buffer, base = self._window.buffer, self._window.base
+        charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
+        table = self._memo.table(self._encoding, charset)
+        position = self._at - base
+        limit = min(data_set.bound - base, len(buffer))
+        last_start = limit - 12
+        try:
+            while position <= last_start:
+                start = position + 8
+                length, kind, tag, prefix, encode, members = table[buffer[position:start]]
+                stop = start + length
+                if tag <= last_tag or stop > limit:
+                    break
+                value = buffer[start:stop]
+                member = members.get(value)
+                if member is None:
+                    member = prefix + encode(value, charset)
+                    self._memo.spend(length + len(member))
+                    if len(members) >= _MOST_VALUES:
+                        del members[next(iter(members))]
+                    members[value] = member
+                append(member)
+                if kind:
+                    data_set.context.note(kind, tag, value, self._encoding)
+                last_tag = tag
+                position = stop
+        except UnfitValue:
+            pass
+        self._at = base + position
+        data_set.last_tag = last_tag
