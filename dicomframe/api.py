@@ -15,7 +15,13 @@ from dicomframe.dicom.tags import parse_tags
 from dicomframe.errors import BulkDataError
 from dicomframe.plugin import DicomFrames, ReadPlan
 from dicomframe.scan.listing import list_files
-from dicomframe.scan.options import ReadOptions, check_flag, check_npartitions, check_pixels
+from dicomframe.scan.options import (
+    ReadOptions,
+    check_flag,
+    check_limits,
+    check_npartitions,
+    check_pixels,
+)
 from dicomframe.scan.planning import plan_partitions
 from dicomframe.scan.reading import PartitionReader, read_file_header
 from dicomframe.scan.schema import RESERVED_COLUMNS
@@ -24,7 +30,7 @@ from dicomframe.scan.storage import StorageFault, fetch_range, open_origin
 Path = str | os.PathLike[str]
 Tags = Iterable[str] | Mapping[str, str]
 
-_OPTIONS = ("tags", "pixels", "warnings", "npartitions", "storage_options")
+_OPTIONS = ("tags", "pixels", "warnings", "npartitions", "storage_options", "limits")
 
 
 def read_dicom(
@@ -35,6 +41,7 @@ def read_dicom(
     warnings: bool = False,  # noqa: FBT001, FBT002
     npartitions: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
     **engine_options: Any,
 ) -> DicomFrames:
     """Return DICOM files as two lazy frames of `engine`: the sound ones and the others.
@@ -61,6 +68,9 @@ def read_dicom(
         The number of partitions; by default they are balanced by cost.
     storage_options : dict, optional
         Handed to fsspec; shown nowhere.
+    limits : dict of str to int, optional
+        How far a file is followed before it is ``too_large``, and what becomes a BulkDataURI:
+        ``{"nesting_depth": 32}``.
     **engine_options
         What the backend takes, such as ``session=`` for Spark.
 
@@ -88,7 +98,7 @@ def read_dicom(
     True
     """
     registry.check_engine_options(engine, engine_options, also_valid=_OPTIONS)
-    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options)
+    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options, limits)
     return registry.build_frames(engine, plan, engine_options)
 
 
@@ -99,6 +109,7 @@ def scan_dicom(
     warnings: bool = False,  # noqa: FBT001, FBT002
     npartitions: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield DICOM files as Arrow record batches, read here, one after another, by no engine.
 
@@ -115,7 +126,7 @@ def scan_dicom(
     >>> table.column_names
     ['origin', 'metadata', 'PatientAge', 'reason', 'detail', 'offset']
     """
-    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options)
+    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options, limits)
     return (batch for partition in plan.partitions for batch in plan.reader(partition))
 
 
@@ -126,17 +137,21 @@ def plan_read(
     warnings: bool = False,  # noqa: FBT001, FBT002
     npartitions: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
 ) -> ReadPlan:
     """List the files and divide them; the plan is what a backend is given.
 
     The parameters and errors are those of `read_dicom`.
     """
+    parser_limits, batch_bytes = check_limits(limits)
+    check_npartitions(npartitions)
     options = ReadOptions(
         tags=parse_tags(tags, RESERVED_COLUMNS),
         pixels=check_pixels(pixels),
         warnings=check_flag("warnings", warnings),
+        limits=parser_limits,
+        batch_bytes=batch_bytes,
     )
-    check_npartitions(npartitions)
     listing = list_files(path, storage_options)
     partitions = plan_partitions(
         listing, reads_pixels=options.pixels == "bytes", npartitions=npartitions

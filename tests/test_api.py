@@ -56,6 +56,9 @@ def test_missing_path_is_an_error_before_anything_is_read(path: Any) -> None:
         ({"npartitions": 0}, InvalidOptionError, ["whole number of at least 1"]),
         ({"npartitions": 1.5}, InvalidOptionError, ["1.5"]),
         ({"npartitions": True}, InvalidOptionError, ["True"]),
+        ({"limits": {"depth": 3}}, InvalidOptionError, ["'depth'", "nesting_depth", "batch_bytes"]),
+        ({"limits": {"nesting_depth": 0}}, InvalidOptionError, ["'nesting_depth'", "at least 1"]),
+        ({"limits": 7}, InvalidOptionError, ["header_bytes"]),
         ({"tags": ["PatientAgee"]}, UnknownTagError, ["'PatientAge'"]),
         ({"tags": {"metadata": "PatientAge"}}, UnknownTagError, ["'metadata'"]),
     ],
@@ -68,6 +71,16 @@ def test_wrong_options_are_errors_that_list_the_valid_ones(
     for word in words:
         assert word in str(caught.value)
     assert isinstance(caught.value, dicomframe.DicomFrameError)
+
+
+def test_limits_are_options_and_a_passed_one_is_named() -> None:
+    path = real_files("rtplan.dcm")
+    for name in ("nesting_depth", "elements"):
+        row = next(scan_dicom(path, limits={name: 1})).to_pylist()[0]
+        assert row["reason"] == "too_large"
+        assert name in row["detail"]
+    whole = next(scan_dicom(path, limits={"inline_text_bytes": 4}))["metadata"][0].as_py()
+    assert "BulkDataURI" in json.loads(whole)["00080016"]
 
 
 def test_unknown_engine_is_told_before_a_wrong_path() -> None:

@@ -14,6 +14,7 @@ from dicomframe import errors, plugin, read_dicom
 from dicomframe.dicom.damage import REASONS
 from dicomframe.dicom.inspection import WARNINGS
 from dicomframe.dicom.limits import Limits
+from dicomframe.scan.options import BATCH_BYTES
 from dicomframe.scan.schema import RESERVED_COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -48,12 +49,23 @@ def test_every_reason_and_warning_is_documented_and_no_other() -> None:
 
 def test_every_limit_is_documented_with_its_default() -> None:
     text = doc("corrupt.md")
-    assert {field.name for field in dataclasses.fields(Limits)} <= names_in(text)
+    names = {field.name for field in dataclasses.fields(Limits)} | {"batch_bytes"}
+    assert names <= names_in(text)
+    assert BATCH_BYTES == 32 << 20
     limits = Limits()
     assert (limits.header_bytes, limits.inflated_bytes) == (64 << 20, 2 << 30)
     assert (limits.inflated_ratio, limits.nesting_depth, limits.elements) == (100, 64, 1_000_000)
     assert (limits.inline_binary_bytes, limits.inline_text_bytes) == (1 << 10, 256 << 10)
-    for words in ("64 MiB", "2 GiB", "| 100 |", "| 64 |", "1,000,000", "1 KiB", "256 KiB"):
+    for words in (
+        "64 MiB",
+        "2 GiB",
+        "| 100 |",
+        "| 64 |",
+        "1,000,000",
+        "1 KiB",
+        "256 KiB",
+        "32 MiB",
+    ):
         assert words in text
 
 

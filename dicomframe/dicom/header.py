@@ -21,7 +21,7 @@ from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.series import Series
 from dicomframe.dicom.template import Template
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Request, Window
+from dicomframe.dicom.window import Request, Window, too_large
 
 FIRST_READ_BYTES = 16 << 10
 _MOST_FIRST_READ_BYTES = 256 << 10
@@ -118,6 +118,10 @@ class Learned:
             return MemoWalk(self.memo, window, position, encoding, bulk, limits, inspection)
         return ItemWalk(self.items, window, position, encoding, bulk, limits, inspection)
 
+    def begin(self) -> None:
+        """Forget how far headers reach: other files begin."""
+        self.first_read_bytes = FIRST_READ_BYTES
+
     def note_read(self, stop: int) -> None:
         """Let the next first read reach as far as this header did, and a little further.
 
@@ -192,6 +196,7 @@ def read_header(
                 if chain.following != size:
                     continue
                 template.end(match, bulk, start, chain.stop)
+            learned.note_read(size if match.pixels is None else match.pixels[0])
             return Header(b"".join(match.texts), match.find, head, match.pixels, template)
     meta = yield from read_file_meta(window)
     inspection = Inspection() if warnings else None
@@ -232,17 +237,18 @@ def read_header(
 
 def _inflate(deflated: bytes, start: int, limits: Limits, inspection: Inspection | None) -> bytes:
     """Return the data set of a deflated file (PS3.5 section A.5)."""
-    most = min(
-        limits.inflated_bytes,
-        max(_FREE_INFLATED_BYTES, limits.inflated_ratio * len(deflated)),
-    )
+    limit, value = "inflated_bytes", limits.inflated_bytes
+    most = max(_FREE_INFLATED_BYTES, limits.inflated_ratio * len(deflated))
+    if most < value:
+        limit, value = "inflated_ratio", limits.inflated_ratio
+    most = min(most, limits.inflated_bytes)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         inflated = stream.decompress(deflated, most + 1)
     except zlib.error as error:
         raise Damage("malformed", "the deflate stream is damaged", start) from error
     if len(inflated) > most:
-        raise Damage("too_large", f"the data set passes the limit inflated_bytes of {most}", start)
+        raise too_large(limit, value, start)
     if not stream.eof:
         stop = start + len(deflated)
         raise Damage("truncated", "the file ends inside the deflate stream", stop)

@@ -35,6 +35,11 @@ class Limits:
     inline_binary_bytes: int = 1 << 10
     inline_text_bytes: int = 256 << 10
 
+    @property
+    def most_inline_bytes_of_any(self) -> int:
+        """How long a value may be that stands in the metadata whatever its VR."""
+        return min(self.inline_binary_bytes, self.inline_text_bytes)
+
     def most_inline_bytes(self, vr: str) -> int:
         """Return how long a value may be that stands in the metadata itself."""
         if vr in _BINARY_VRS:

@@ -113,7 +113,7 @@ class MemoWalk(Walk):
         self._memo = memo
 
     def _run_plain(self) -> None:
-        if self._limits.inline_binary_bytes < _LONGEST_VALUE_BYTES:
+        if self._limits.most_inline_bytes_of_any < _LONGEST_VALUE_BYTES:
             super()._run_plain()
             return
         data_set = self._data_set

@@ -139,7 +139,7 @@ class Walk(Scopes):
         table = self._table
         explicit, order = self._encoding
         charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
-        longest = self._limits.inline_binary_bytes
+        longest = self._limits.most_inline_bytes_of_any
         from_bytes = int.from_bytes
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))

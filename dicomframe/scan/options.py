@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.tags import TagColumn
 from dicomframe.errors import InvalidOptionError
+
+BATCH_BYTES = 32 << 20
+"""How many bytes of Pixel Data one record batch holds, unless one value alone is larger."""
 
 Pixels = Literal["bytes", "reference", "none"]
 """How Pixel Data comes: its bytes, its place in the file, or not at all."""
@@ -21,6 +26,8 @@ class ReadOptions:
     tags: tuple[TagColumn, ...] = ()
     pixels: Pixels = "bytes"
     warnings: bool = False
+    limits: Limits = DEFAULT_LIMITS
+    batch_bytes: int = BATCH_BYTES
     counts_bytes: bool = False
     """Both frames get a column `bytes_read`, for a report of what a read cost."""
 
@@ -53,6 +60,42 @@ def check_flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     raise InvalidOptionError(f"{name} must be True or False, found {value!r}")
+
+
+def check_limits(limits: object) -> tuple[Limits, int]:
+    """Return the limits of the parser and the bytes of one batch that `limits` sets.
+
+    Parameters
+    ----------
+    limits : dict of str to int, or None
+        The fields of `Limits`, and ``batch_bytes``; what is left out keeps its default.
+
+    Raises
+    ------
+    InvalidOptionError
+        A limit is not known, or no whole number of at least 1.
+    """
+    if limits is None:
+        return DEFAULT_LIMITS, BATCH_BYTES
+    known = [*(field.name for field in dataclasses.fields(Limits)), "batch_bytes"]
+    if not isinstance(limits, Mapping):
+        raise InvalidOptionError(
+            f"limits must be a dict of names to whole numbers, found {type(limits).__name__}; "
+            f"the names are {', '.join(known)}"
+        )
+    for name, value in limits.items():
+        if name not in known:
+            raise InvalidOptionError(
+                f"limits must be among {', '.join(known)}, "
+                f"found {name!r}{did_you_mean(str(name), known)}"
+            )
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidOptionError(
+                f"the limit {name!r} must be a whole number of at least 1, found {value!r}"
+            )
+    chosen = dict(limits)
+    batch_bytes = chosen.pop("batch_bytes", BATCH_BYTES)
+    return dataclasses.replace(DEFAULT_LIMITS, **chosen), batch_bytes
 
 
 def check_npartitions(npartitions: object) -> None:

@@ -19,7 +19,6 @@ from dicomframe.scan.partition import Partition
 from dicomframe.scan.schema import make_corrupt_schema, make_dicom_schema, make_scan_schema
 from dicomframe.scan.storage import FileReader, StorageFault, Store
 
-_BATCH_BYTES = 32 << 20
 _BATCH_ROWS = 1024
 
 
@@ -69,8 +68,8 @@ class PartitionReader:
         Yields
         ------
         pyarrow.RecordBatch
-            At least one, perhaps without rows; 1024 rows or 32 MiB of Pixel Data at the most,
-            unless one value alone is larger.
+            At least one, perhaps without rows; 1024 rows or ``batch_bytes`` of Pixel Data at the
+            most, unless one value alone is larger.
 
         Raises
         ------
@@ -81,6 +80,8 @@ class PartitionReader:
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
         batch = _Batch(schema, self.options)
+        learned = _learned_here()
+        learned.begin()
         is_first = True
         for store_number, path, size, trouble in partition.files():
             store = self.stores[store_number]
@@ -92,7 +93,11 @@ class PartitionReader:
                 with store.open(path, size) as opened:
                     file = _CountedFile(opened)
                     header = read_file_header(
-                        file, origin, warnings=self.options.warnings, learned=_learned_here()
+                        file,
+                        origin,
+                        warnings=self.options.warnings,
+                        limits=self.options.limits,
+                        learned=learned,
                     )
                     if not batch.has_room_for(header):
                         yield batch.finish()
@@ -173,6 +178,7 @@ class _Batch:
 
     def __init__(self, schema: pa.Schema, options: ReadOptions) -> None:
         self._schema = schema
+        self._batch_bytes = options.batch_bytes
         self._tags = [column for column in options.tags if column.name in schema.names]
         self._wants = frozenset(schema.names)
         self._clear()
@@ -192,7 +198,7 @@ class _Batch:
         if self._count >= _BATCH_ROWS:
             return False
         length = header.pixel_length if "pixel_data" in self._wants else None
-        return not length or not self._used or self._used + length <= _BATCH_BYTES
+        return not length or not self._used or self._used + length <= self._batch_bytes
 
     def append(self, origin: str, header: Header, file: _CountedFile) -> None:
         if "pixel_data" in self._wants:
@@ -228,7 +234,7 @@ class _Batch:
         if not length or offset is None:
             return
         if self._arena is None:
-            self._arena = pa.allocate_buffer(max(_BATCH_BYTES, length))
+            self._arena = pa.allocate_buffer(max(self._batch_bytes, length))
         place = memoryview(self._arena).cast("B")[self._used : self._used + length]
         if header.inflated is not None:
             place[:] = header.inflated[offset : offset + length]

@@ -94,12 +94,11 @@ def test_batches_are_cut_by_rows_and_by_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_BATCH_ROWS", 4)
-    monkeypatch.setattr(reading, "_BATCH_BYTES", 3000)
     sizes = [1000, 1000, 1000, 1000, 5000, 100, 100, 100, 100, 100]
     for number, size in enumerate(sizes):
         pixels = element(0x7FE00010, "OW", bytes([number]) * size)
         (tmp_path / f"{number}").write_bytes(make_file(element(0x00080060, "CS", "MR"), pixels))
-    plan = plan_read(tmp_path, npartitions=1)
+    plan = plan_read(tmp_path, npartitions=1, limits={"batch_bytes": 3000})
     batches = list(plan.reader(plan.partitions[0]))
     assert [batch.num_rows for batch in batches] == [3, 1, 1, 4, 1]
     found = [value for batch in batches for value in batch["pixel_data"].to_pylist()]
