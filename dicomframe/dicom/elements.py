@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage, tag_name
@@ -32,7 +33,7 @@ SEQUENCE = 5
 PIXELS = 6
 GROUP_LENGTH = 7
 BY_CONTEXT = 8
-"""The VR depends on more than the tag: private, ambiguous, or UN; never cached by tag."""
+"""The VR depends on more than the tag: private, ambiguous, or UN."""
 DELIMITER = 9
 INVALID_VR = 10
 
@@ -80,6 +81,7 @@ class Entry(NamedTuple):
     header_bytes: int
 
 
+@lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     """Return the entry of an element whose VR is settled."""
     kind = SEQUENCE if vr == "SQ" else PLAIN
@@ -101,7 +103,7 @@ class EntryTable(dict[bytes, Entry]):
     """Look up an entry by the first bytes of an element, in one encoding.
 
     The key is the tag and the VR (6 bytes), or the tag alone (4 bytes) where the VR is implicit.
-    What depends on more than these bytes is made anew each time and never kept.
+    Of what depends on more than these bytes, that alone is kept: its kind is `BY_CONTEXT`.
     """
 
     def __init__(self, encoding: Encoding) -> None:
@@ -112,7 +114,7 @@ class EntryTable(dict[bytes, Entry]):
         order = self.encoding.order
         tag = read_tag(key, order)
         entry = self._explicit(tag, key[4:6]) if self.encoding.explicit else self._implicit(tag)
-        if entry.kind < BY_CONTEXT:
+        if entry.kind <= BY_CONTEXT:
             if len(self) >= _MOST_ENTRIES:
                 self.clear()
             self[key] = entry

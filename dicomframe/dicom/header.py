@@ -24,6 +24,8 @@ from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window, too_large
 
 FIRST_READ_BYTES = 16 << 10
+_SHORTEST_PIXELS = 4
+"""So many bytes behind the 8 of an implicit header let the walk read it."""
 _MOST_FIRST_READ_BYTES = 256 << 10
 _FREE_INFLATED_BYTES = 64 << 20
 
@@ -230,8 +232,9 @@ def read_header(
     if learned is not None and inflated is None:
         stop = size if walk.pixels is None else walk.pixels[0]
         learned.note_read(stop)
-        if learned.series is not None and hint and stop <= len(head):
-            learned.series.learn(hint, head[:stop], size, limits, learned.items)
+        reach = min(stop + _SHORTEST_PIXELS, size)
+        if learned.series is not None and hint and reach <= len(head):
+            learned.series.learn(hint, head[:reach], size, limits, learned.items)
     return header
 
 

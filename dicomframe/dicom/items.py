@@ -171,13 +171,22 @@ class Items:
         lessons.count += 1
         if any(template.loosen(raw) for template in lessons.templates):
             return
-        if len(raw) == len(lessons.first):
+        if _are_alike(raw, lessons.first):
             template = _make_template(lessons.context, raw, json)
             if template is not None and template.loosen(lessons.first):
                 self.memo.spend(8 * len(raw))
                 lessons.templates.insert(0, template)
                 del lessons.templates[_MOST_TEMPLATES:]
         lessons.first = raw
+
+
+def _are_alike(raw: bytes, other: bytes) -> bool:
+    """Tell whether two items have one length and half of their bytes in common."""
+    count = len(raw)
+    if count != len(other):
+        return False
+    differences = int.from_bytes(raw, "little") ^ int.from_bytes(other, "little")
+    return 2 * differences.to_bytes(count, "little").count(0) >= count
 
 
 def _make_template(context: _Context, raw: bytes, json: bytes) -> ItemTemplate | None:

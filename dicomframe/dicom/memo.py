@@ -52,6 +52,7 @@ class Memo:
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
+        self._turn = 0
         self._tables: dict[tuple[Encoding, Charset], _Table] = {}
         self.forgets: list[Callable[[], None]] = []
 
@@ -63,6 +64,19 @@ class Memo:
             self.spend(_OVERHEAD_BYTES)
             table = self._tables[key] = _Table(self, encoding)
         return table
+
+    def remember(self, members: dict[bytes, bytes], value: bytes, member: bytes) -> None:
+        """Keep the member of a value; among 32 others every fourth time only.
+
+        So a value that comes again and again is soon kept, and one that never does costs little.
+        """
+        if len(members) >= _MOST_VALUES:
+            self._turn = self._turn + 1 & 3
+            if self._turn:
+                return
+            del members[next(iter(members))]
+        self.spend(len(value) + len(member))
+        members[value] = member
 
     def spend(self, count: int) -> None:
         """Count bytes that are about to be kept; forget all others if they are too many."""
@@ -134,10 +148,7 @@ class MemoWalk(Walk):
                 member = members.get(value)
                 if member is None:
                     member = prefix + encode(value, charset)
-                    self._memo.spend(length + len(member))
-                    if len(members) >= _MOST_VALUES:
-                        del members[next(iter(members))]
-                    members[value] = member
+                    self._memo.remember(members, value, member)
                 append(member)
                 if kind:
                     data_set.context.note(kind, tag, value, self._encoding)

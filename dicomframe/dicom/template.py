@@ -241,7 +241,11 @@ class Template:
 
     def end(self, match: Match, bulk: BulkWriter, start: int, stop: int) -> Match:
         """Add Pixel Data, the last element, to a match."""
-        prefix = self._segments[-1].part.entry.prefix
+        part = self._segments[-1].part
+        entry = part.entry
+        if match.fragments_at is not None and not part.encoding.explicit:
+            entry = make_entry(entry.tag, "OB", part.encoding)  # PS3.5 section A.4
+        prefix = entry.prefix
         match.texts += (bulk.member(prefix, start, stop - start, None), self._last_text)
         match.pixels = (start, stop)
         return match

@@ -1,0 +1,203 @@
+"""Memo, series templates and item templates: when they are used, and that nobody can tell."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from dicomframe.dicom import header as header_module
+from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
+from dicomframe.dicom.header import FIRST_READ_BYTES, Learned
+from dicomframe.dicom.memo import Memo
+from dicomframe.dicom.series import Series
+from dicomframe.testing.samples import (
+    element,
+    encapsulated,
+    item,
+    make_ct,
+    make_file,
+    real_files,
+    sequence,
+)
+
+JPEG_UID = "1.2.840.10008.1.2.4.50"
+
+
+def make_slice(number: int, *extra: bytes, pixels: bytes | None = None, uid: str = "") -> bytes:
+    """Return a small file of one series; `extra` elements come behind group 0020."""
+    return make_file(
+        element(0x00080018, "UI", f"1.2.3.{number}"),
+        element(0x00080060, "CS", "MR"),
+        element(0x00100010, "PN", "Doe^Jane"),
+        element(0x0020000E, "UI", "1.2.3"),
+        element(0x00200013, "IS", str(number)),
+        *extra,
+        element(0x7FE00010, "OW", bytes(8)) if pixels is None else pixels,
+        transfer_syntax=uid or "1.2.840.10008.1.2.1",
+    )
+
+
+def count_fitting(files: list[bytes], read: Any) -> int:
+    """Return how many files fit a template; each must be read as the walk reads it."""
+    learned = Learned()
+    fitting = 0
+    for data in files:
+        header, plain = read(data, learned=learned), read(data)
+        assert header.metadata == plain.metadata
+        assert (header.pixel_offset, header.pixel_length) == (
+            plain.pixel_offset,
+            plain.pixel_length,
+        )
+        for tag in (0x00020010, 0x00080018, 0x00080060, 0x00083002, 0x00100010, 0x7FE00010, 0x1):
+            assert header.find(tag) == plain.find(tag)
+        fitting += header.template is not None
+    return fitting
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [make_ct(number) for number in range(12)],
+        [
+            make_ct(number, encoding=IMPLICIT_LITTLE, transfer_syntax=IMPLICIT_LITTLE_UID)
+            for number in range(12)
+        ],
+        [
+            make_slice(n, pixels=encapsulated(bytes(2 * n + 2), b"ab"), uid=JPEG_UID)
+            for n in range(12)
+        ],
+        [make_slice(n, element(0x00420011, "OB", bytes(2000 + 2 * n))) for n in range(12)],
+        [make_slice(n, pixels=b"") for n in range(12)],
+    ],
+    ids=["explicit", "implicit", "encapsulated", "bulk value", "no pixels"],
+)
+def test_files_of_a_series_fit_its_template_from_the_fourth_on(
+    files: list[bytes], read: Any
+) -> None:
+    assert count_fitting(files, read) >= 9
+
+
+def test_encapsulated_pixels_in_an_implicit_data_set_are_ob_in_a_template_too(read: Any) -> None:
+    data = real_files("SC_rgb_jpeg.dcm").read_bytes()
+    assert count_fitting([data] * 5, read) == 3
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "values"),
+    [
+        (0x00080005, "CS", ["ISO_IR 100", "ISO_IR 192"]),
+        (0x00280103, "US", [0, 1]),
+        (0x00190010, "LO", ["SIEMENS MR HEADER", "NOBODY"]),
+    ],
+)
+def test_what_others_depend_on_never_varies_inside_a_template(
+    tag: int, vr: str, values: list[Any], read: Any
+) -> None:
+    def put(tag: int, vr: str, value: Any) -> bytes:
+        return element(tag, vr, value, encoding=IMPLICIT_LITTLE)
+
+    files = []
+    for number in range(20):
+        elements = {
+            0x00080018: put(0x00080018, "UI", f"1.2.3.{number}"),
+            0x00080060: put(0x00080060, "CS", "MR"),
+            0x00100010: put(0x00100010, "PN", "é"),
+            0x0019100C: put(0x0019100C, "IS", str(number)),
+            0x0020000E: put(0x0020000E, "UI", "1.2.3"),
+            0x00280106: put(0x00280106, "US", 65535),
+            tag: put(tag, vr, values[number % 2]),
+        }
+        ordered = [elements[key] for key in sorted(elements)]
+        files.append(make_file(*ordered, transfer_syntax=IMPLICIT_LITTLE_UID))
+    assert count_fitting(files, read) >= 10  # each value has a template of its own
+
+
+def test_group_length_that_lies_is_no_matter_to_a_template(read: Any) -> None:
+    files = []
+    for number in range(8):
+        data = bytearray(make_slice(number))
+        data[140:144] = struct.pack("<I", 1000 * number)
+        files.append(bytes(data))
+    assert count_fitting(files, read) >= 5
+
+
+def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def frames(number: int, *, delimited: bool) -> bytes:
+        return sequence(
+            0x52009230,
+            *(
+                item(
+                    sequence(
+                        0x00209113,
+                        item(element(0x00200032, "DS", f"1\\2\\{frame:04d}"), delimited=delimited),
+                        delimited=delimited,
+                    ),
+                    element(0x00280010, "US", frame + number),
+                    delimited=delimited,
+                )
+                for frame in range(30)
+            ),
+            delimited=delimited,
+        )
+
+    walked = []
+    take_item = header_module.Walk._take_item
+
+    def count(self: Any) -> int:
+        walked.append(self)
+        return take_item(self)
+
+    monkeypatch.setattr(header_module.Walk, "_take_item", count)
+    for delimited in (True, False):
+        learned = Learned()
+        files = [make_slice(n, frames(n, delimited=delimited)) for n in range(6)]
+        plain = [read(data).metadata for data in files]
+        walked.clear()
+        assert [read(data, learned=learned).metadata for data in files] == plain
+        assert len(walked) < 6 * 30
+
+
+def test_memory_is_bounded_and_forgetting_changes_nothing(read: Any) -> None:
+    learned = Learned()
+    learned.memo = Memo(most_bytes=20_000)
+    learned.items.memo = learned.memo
+    learned.series = Series(most_bytes=30_000)
+    for number in range(60):
+        data = make_ct(number, series=number % 7)
+        assert read(data, learned=learned).metadata == read(data).metadata
+
+
+def test_a_series_that_keeps_missing_is_given_up(read: Any) -> None:
+    learned = Learned()
+    for number in range(40):
+        tags = [0x00181000 + 2 * ((number * 7 + at) % 50) for at in range(number % 9 + 1)]
+        extra = [element(tag, "LO", "x") for tag in sorted(tags)]
+        data = make_slice(number, *[part for part in extra if part])
+        assert read(data, learned=learned).metadata == read(data).metadata
+    assert learned.series is not None
+
+
+def test_other_limits_than_those_learned_with_are_kept(read: Any) -> None:
+    from dicomframe.dicom.limits import Limits
+
+    learned = Learned()
+    files = [make_ct(number) for number in range(6)]
+    limits = Limits(inline_text_bytes=8)
+    for data in files * 2:
+        assert read(data, learned=learned).metadata == read(data).metadata
+        small = read(data, learned=learned, limits=limits)
+        assert small.metadata == read(data, limits=limits).metadata
+
+
+def test_first_read_follows_the_headers(read: Any) -> None:
+    learned = Learned()
+    large = make_slice(1, element(0x00420010, "ST", "x" * 60_000))
+    read(large, learned=learned)
+    assert 60_000 < learned.first_read_bytes < 80_000
+    for number in range(60):
+        read(make_slice(number), learned=learned)
+    assert learned.first_read_bytes < 20_000
+    learned.begin()
+    assert learned.first_read_bytes == FIRST_READ_BYTES
