@@ -83,7 +83,13 @@ class PartitionReader:
         learned = _learned_here()
         learned.begin()
         is_first = True
-        for store_number, path, size, trouble in partition.files():
+        files = list(partition.files())
+        unread_bytes = sum(
+            self.options.batch_bytes if file[2] is None else file[2] for file in files
+        )
+        for store_number, path, size, trouble in files:
+            batch.expect(unread_bytes)
+            unread_bytes -= self.options.batch_bytes if size is None else size
             store = self.stores[store_number]
             origin = store.origin(path)
             file = None
@@ -179,6 +185,7 @@ class _Batch:
     def __init__(self, schema: pa.Schema, options: ReadOptions) -> None:
         self._schema = schema
         self._batch_bytes = options.batch_bytes
+        self._unread_bytes = 0
         self._tags = [column for column in options.tags if column.name in schema.names]
         self._wants = frozenset(schema.names)
         self._clear()
@@ -194,11 +201,15 @@ class _Batch:
     def __len__(self) -> int:
         return self._count
 
+    def expect(self, unread_bytes: int) -> None:
+        """Be told how large the files are that are still to come, this one included."""
+        self._unread_bytes = unread_bytes
+
     def has_room_for(self, header: Header) -> bool:
         if self._count >= _BATCH_ROWS:
             return False
         length = header.pixel_length if "pixel_data" in self._wants else None
-        return not length or not self._used or self._used + length <= self._batch_bytes
+        return not length or self._arena is None or self._used + length <= self._arena.size
 
     def append(self, origin: str, header: Header, file: _CountedFile) -> None:
         if "pixel_data" in self._wants:
@@ -234,7 +245,8 @@ class _Batch:
         if not length or offset is None:
             return
         if self._arena is None:
-            self._arena = pa.allocate_buffer(max(self._batch_bytes, length))
+            usual = min(self._batch_bytes, self._unread_bytes)
+            self._arena = pa.allocate_buffer(max(usual, length))
         place = memoryview(self._arena).cast("B")[self._used : self._used + length]
         if header.inflated is not None:
             place[:] = header.inflated[offset : offset + length]
