@@ -191,13 +191,14 @@ def read_bulk_data(uri: str, storage_options: Mapping[str, Any] | None = None) -
         raise BulkDataError(
             "the URI does not end with '#offset=...&length=...'; give one from a metadata column"
         )
+    stop = place.offset + place.length
     try:
         if place.inflated:
             with open_origin(place.origin, storage_options) as file:
-                whole = read_file_header(file, place.origin).inflated or b""
-            raw = whole[place.offset : place.offset + place.length]
+                inflated = read_file_header(file, place.origin).inflated
+            is_there = inflated is not None and stop <= inflated.size
+            raw = inflated.read(place.offset, stop) if inflated and is_there else b""
         else:
-            stop = place.offset + place.length
             raw = fetch_range(place.origin, place.offset, stop, storage_options)
     except (StorageFault, Damage) as fault:
         raise BulkDataError(f"the bulk data cannot be fetched: {fault.detail}") from None

@@ -37,8 +37,10 @@ BY_CONTEXT = 8
 DELIMITER = 9
 INVALID_VR = 10
 
-PIXEL_DATA = 0x7FE00010
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+INVALID_VR_BYTES = 4096
+"""How much is looked at to tell how an element without a VR is written."""
+
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float Pixel Data, Double Float Pixel Data and Pixel Data."""
 
 _KINDS = {
@@ -160,9 +162,10 @@ class Context:
         LUT Descriptor (0028,3002) announces one entry (PS3.3 section C.11.1.1.1).
     """
 
-    __slots__ = ("creators", "signed", "single_lut_entry")
+    __slots__ = ("_noted", "creators", "signed", "single_lut_entry")
 
     def __init__(self, *, signed: bool = False) -> None:
+        self._noted = 0
         self.creators: dict[int, str] = {}
         self.signed = signed
         self.single_lut_entry = False
@@ -191,10 +194,13 @@ class Context:
         if kind == PRIVATE_CREATOR:
             block = (tag >> 16) << 8 | tag & 0xFF
             self.creators.setdefault(block, raw.decode("latin-1").strip(" \0"))
+        elif self._noted & 1 << kind:
+            return  # of two elements with one tag the first counts
         elif kind == PIXEL_REPRESENTATION and len(raw) == 2:
             self.signed = int.from_bytes(raw, encoding.order) == 1
         elif kind == LUT_DESCRIPTOR and len(raw) >= 2:
             self.single_lut_entry = int.from_bytes(raw[:2], encoding.order) == 1
+        self._noted |= 1 << kind
 
 
 def measure_invalid_vr(
@@ -208,7 +214,7 @@ def measure_invalid_vr(
     Parameters
     ----------
     rest : bytes
-        What is at hand from the element on.
+        The first `INVALID_VR_BYTES` from the element on, fewer only at the end of the file.
     room : int
         Bytes from the element to the end of its data set.
 

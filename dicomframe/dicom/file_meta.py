@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dicomframe.dicom.damage import Damage, tag_name
 from dicomframe.dicom.dictionary import LONG_VRS, VRS, lookup_vr
-from dicomframe.dicom.elements import make_entry
+from dicomframe.dicom.elements import INVALID_VR_BYTES, make_entry, measure_invalid_vr
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -44,6 +44,8 @@ class FileMeta:
         Tag, beginning and beginning of the value of each, in the order of the file.
     group_length_lies : bool
         Whether (0002,0000) tells another end of the group than the one that is there.
+    invalid_vrs : list of int
+        Tags whose VR is none.
     """
 
     data_set_at: int
@@ -51,6 +53,7 @@ class FileMeta:
     values: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     places: list[tuple[int, int, int]] = field(default_factory=list)
     group_length_lies: bool = False
+    invalid_vrs: list[int] = field(default_factory=list)
 
     @property
     def transfer_syntax(self) -> str:
@@ -119,17 +122,26 @@ def _read_group(
         header_bytes = 12 if is_long else 8
         length_at = 8 if is_long else 6 if encoding.explicit else 4
         length = int.from_bytes(head[length_at:header_bytes], order)
-        stop = at + header_bytes + length
-        if at + header_bytes > window.size or stop > window.size:
+        if len(head) < header_bytes:
             raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
         if encoding.explicit and head[4:6] not in VRS:
-            raise Damage("malformed", f"{tag_name(tag)} has no valid VR", at)
+            rest, room = window.peek(at, INVALID_VR_BYTES), window.size - at
+            if rest is None:
+                yield from window.fill(at, INVALID_VR_BYTES)
+                continue
+            header_bytes, length = measure_invalid_vr(rest, room, encoding, tag, at)
+            meta.invalid_vrs.append(tag)
+        stop = at + header_bytes + length
+        if stop > window.size:
+            raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
         field_bytes = window.peek(at, header_bytes + length)
         if field_bytes is None:
             yield from window.fill(at, header_bytes + length)
             continue
         value = field_bytes[header_bytes:]
-        vr = head[4:6].decode() if encoding.explicit else lookup_vr(tag) or "UN"
+        vr = lookup_vr(tag) or "UN"
+        if encoding.explicit and head[4:6] in VRS:
+            vr = head[4:6].decode()
         meta.values.setdefault(tag, (vr, value))
         meta.places.append((tag, at, at + header_bytes))
         if tag == 0x00020000 and length == 4:
@@ -193,6 +205,8 @@ def settle_encoding(
             inspection.add_number("no_file_meta", 0)
         if meta.group_length_lies:
             inspection.add("group_length", 0x00020000)
+        for tag in meta.invalid_vrs:
+            inspection.add("invalid_vr", tag)
         if declared is not None and declared != written:
             inspection.add("transfer_syntax_mismatch", 0x00020010)
     if not uid or (declared != written and uid in UID_OF_ENCODING.values()):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Generator
 from functools import partial
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.elements import PIXEL_DATA
+from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.encodings import DEFLATED_UIDS, Encoding
 from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import walk_fragments
@@ -21,13 +20,12 @@ from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.series import Series
 from dicomframe.dicom.template import Template
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Request, Window, too_large
+from dicomframe.dicom.window import Request, Window
 
 FIRST_READ_BYTES = 16 << 10
 _SHORTEST_PIXELS = 4
 """So many bytes behind the 8 of an implicit header let the walk read it."""
 _MOST_FIRST_READ_BYTES = 256 << 10
-_FREE_INFLATED_BYTES = 64 << 20
 
 
 class Header:
@@ -39,8 +37,8 @@ class Header:
         The DICOM JSON object (PS3.18 Annex F) in UTF-8.
     pixel_offset, pixel_length : int or None
         Where the value of Pixel Data lies in the file, bytes; None without one.
-    inflated : bytes or None
-        The whole data set of a deflated file; `pixel_offset` then counts within it.
+    inflated : Inflated or None
+        The data set of a deflated file; `pixel_offset` then counts within it.
     warnings : list of str
         What is strange, if it was asked for.
     template : Template or None
@@ -65,7 +63,7 @@ class Header:
         self.pixel_length: int | None = None
         if pixels is not None:
             self.pixel_offset, self.pixel_length = pixels[0], pixels[1] - pixels[0]
-        self.inflated: bytes | None = None
+        self.inflated: Inflated | None = None
         self.warnings: list[str] = []
         self.template = template
         self._find = find
@@ -181,12 +179,16 @@ def read_header(
     """
     if size == 0:
         raise Damage("empty", "the file has 0 bytes", 0)
-    first_bytes = FIRST_READ_BYTES if learned is None else learned.first_read_bytes
+    first_bytes = FIRST_READ_BYTES
+    if learned is not None and limits.header_bytes > _MOST_FIRST_READ_BYTES:
+        first_bytes = learned.first_read_bytes
     head = yield (0, min(size, first_bytes))
     window = Window(head, 0, size, limits)
     hint = b""
     if learned is not None and learned.series is not None and not warnings:
         hint, templates = learned.series.find(head)
+        if len(head) // 8 >= limits.elements:
+            templates = ()  # which do not count
         bulk = BulkWriter(origin, inflated=False)
         for template in templates:
             match = template.match(window, bulk, limits, learned.items)
@@ -194,7 +196,9 @@ def read_header(
                 continue
             if match.fragments_at is not None:
                 start = match.fragments_at
-                chain = yield from walk_fragments(window, start, size, PIXEL_DATA, limits.elements)
+                chain = yield from walk_fragments(
+                    window, start, size, match.pixel_tag, limits.elements
+                )
                 if chain.following != size:
                     continue
                 template.end(match, bulk, start, chain.stop)
@@ -203,20 +207,26 @@ def read_header(
     meta = yield from read_file_meta(window)
     inspection = Inspection() if warnings else None
     start = meta.data_set_at
-    inflated = None
+    inflated: Inflated | None = None
     if meta.transfer_syntax in DEFLATED_UIDS:
         deflated = window.peek(start, size - start)
         if deflated is None:
             deflated = yield (start, size)
-        inflated = _inflate(deflated, start, limits, inspection)
-        window, start = Window(inflated, 0, len(inflated), limits), 0
+        inflated = Inflated(deflated, start, limits)
+        if inspection is not None and inflated.trailing_bytes > 1:
+            inspection.add_number("trailing_bytes", inflated.trailing_bytes)
+        first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
+        window, start = Window(first, 0, inflated.size, limits), 0
     encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
     bulk = BulkWriter(origin, inflated=inflated is not None)
     if learned is None:
         walk = Walk(window, start, encoding, bulk, limits, inspection)
     else:
         walk = learned.walk(window, start, encoding, bulk, limits, inspection)
-    yield from walk.run()
+    if inflated is None:
+        yield from walk.run()
+    else:
+        _run_inflated(walk, inflated)
     members = walk.members
     if inspection is not None:
         inspection.see_pixels(members, walk.pixels, encapsulated=walk.chain is not None)
@@ -238,23 +248,12 @@ def read_header(
     return header
 
 
-def _inflate(deflated: bytes, start: int, limits: Limits, inspection: Inspection | None) -> bytes:
-    """Return the data set of a deflated file (PS3.5 section A.5)."""
-    limit, value = "inflated_bytes", limits.inflated_bytes
-    most = max(_FREE_INFLATED_BYTES, limits.inflated_ratio * len(deflated))
-    if most < value:
-        limit, value = "inflated_ratio", limits.inflated_ratio
-    most = min(most, limits.inflated_bytes)
-    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+def _run_inflated(walk: Walk, inflated: Inflated) -> None:
+    """Give a walk the bytes of an inflated data set."""
+    running = walk.run()
     try:
-        inflated = stream.decompress(deflated, most + 1)
-    except zlib.error as error:
-        raise Damage("malformed", "the deflate stream is damaged", start) from error
-    if len(inflated) > most:
-        raise too_large(limit, value, start)
-    if not stream.eof:
-        stop = start + len(deflated)
-        raise Damage("truncated", "the file ends inside the deflate stream", stop)
-    if inspection is not None and len(stream.unused_data) > 1:
-        inspection.add_number("trailing_bytes", len(stream.unused_data))
-    return inflated
+        start, stop = next(running)
+        while True:
+            start, stop = running.send(inflated.read(start, stop))
+    except StopIteration:
+        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 
 from dicomframe.dicom.dictionary import lookup_vr
 from dicomframe.dicom.elements import INVALID_VR, Entry
@@ -54,6 +55,7 @@ _VALUE = {
         "UI": r"(?=.{1,64}$)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*",
     }.items()
 }
+_CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")
 _LONGEST = {"LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
 
 
@@ -100,6 +102,11 @@ class Inspection:
         if length & 1 and length != UNDEFINED:
             self.add("odd_length", tag)
 
+    def see_end(self, at: int) -> None:
+        """Look at the end of the data set, against the last group length."""
+        if self._group_end is not None and at != self._group_end[1]:
+            self.add("group_length", self._group_end[0])
+
     def see_group_length(self, tag: int, raw: bytes, stop: int, order: ByteOrder) -> None:
         """Look at a group length (PS3.5 section 7.2)."""
         self._group_end = (tag, stop + int.from_bytes(raw, order))
@@ -117,9 +124,10 @@ class Inspection:
         if vr in _TEXT_VRS:
             try:
                 text = charset.decode(raw, is_name=vr == "PN", errors="strict")
-                if charset == DEFAULT_CHARSET and not raw.isascii():
-                    self.add("undecodable_text", tag)
+                is_decoded = charset != DEFAULT_CHARSET or raw.isascii()
             except UnicodeError:
+                is_decoded = False
+            if not is_decoded:
                 self.add("undecodable_text", tag)
                 return
         else:
@@ -172,8 +180,23 @@ def _number(members: list[bytes], tag: int, default: int = 0) -> int:
 
 def _is_valid(vr: str, value: str) -> bool:
     if vr in _VALUE:
-        return _VALUE[vr].fullmatch(value) is not None
+        if _VALUE[vr].fullmatch(value) is None:
+            return False
+        if vr == "DA":
+            return _is_date(value.replace(".", ""))
+        return vr != "IS" or -(2**31) <= int(value) < 2**31
     if vr == "PN":
         groups = value.split("=")
-        return len(groups) <= 3 and all(len(group) <= 64 for group in groups)
+        is_short = len(groups) <= 3 and all(len(group) <= 64 for group in groups)
+        return is_short and not _CONTROL.search(value)
+    if vr in ("LO", "SH", "UC") and _CONTROL.search(value):
+        return False
     return len(value) <= _LONGEST.get(vr, len(value))
+
+
+def _is_date(digits: str) -> bool:
+    try:
+        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return False
+    return True

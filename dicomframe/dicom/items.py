@@ -285,7 +285,7 @@ class ItemWalk(MemoWalk):
         """Take one item that is like those before."""
         at = self._at
         most_elements = self._limits.elements - self._elements
-        most_depth = self._limits.nesting_depth - len(self._sequences)
+        most_depth = self._limits.nesting_depth - self._depth - len(self._sequences)
         for number, template in enumerate(lessons.templates):
             stop = at + template.size
             if (

@@ -47,7 +47,9 @@ class DataSet:
         self._disorder = False
 
     def append(self, tag: int, member: bytes, inspection: Inspection | None) -> None:
-        """Add the member of an element, in order or not."""
+        """Add the member of an element, in order or not; group lengths are left out (F.2.2)."""
+        if not tag & 0xFFFF:
+            return
         if tag <= self.last_tag:
             self._disorder = True
             if tag < self.last_tag and inspection is not None:
@@ -154,6 +156,7 @@ class Scopes:
         self._data_set = self._root
         self._sequences: list[Sequence] = []
         self._between_items = False
+        self._depth = 0  # of sequences around the whole
         self._elements = 0
         self._done = False
 
@@ -170,7 +173,7 @@ class Scopes:
     def _open_sequence(
         self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
     ) -> None:
-        if len(self._sequences) >= self._limits.nesting_depth:
+        if self._depth + len(self._sequences) >= self._limits.nesting_depth:
             raise too_large("nesting_depth", self._limits.nesting_depth, self._at)
         self._sequences.append(
             Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
@@ -197,6 +200,8 @@ class Scopes:
             raise too_large("elements", self._limits.elements, self._at)
         data_set.put_in_order(self._inspection)
         if data_set is self._root:
+            if self._inspection is not None:
+                self._inspection.see_end(self._at)
             self._done = True
             return
         if data_set.delimited and self._at >= data_set.bound:

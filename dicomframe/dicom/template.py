@@ -23,7 +23,7 @@ from dicomframe.dicom.elements import (
     Entry,
     make_entry,
 )
-from dicomframe.dicom.encodings import DEFLATED_UIDS, EXPLICIT_LITTLE, Encoding
+from dicomframe.dicom.encodings import DEFLATED_UIDS, EXPLICIT_LITTLE, Encoding, encoding_of
 from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.items import Items, ItemWalk
@@ -91,6 +91,7 @@ class Match:
 
     template: Template
     texts: list[bytes]
+    pixel_tag: int = 0
     pixels: tuple[int, int] | None = None
     fragments_at: int | None = None
 
@@ -225,9 +226,11 @@ class Template:
                 elif start > len(buffer):
                     return None
                 elif length == UNDEFINED:
-                    return Match(self, texts, fragments_at=start)
+                    if part.entry.vr not in ("OB", "OW"):
+                        return None
+                    return Match(self, texts, part.entry.tag, fragments_at=start)
                 elif position == window.size:
-                    return self.end(Match(self, texts), bulk, start, position)
+                    return self.end(Match(self, texts, part.entry.tag), bulk, start, position)
                 else:
                     return None
         except UnfitValue:
@@ -265,9 +268,14 @@ def take_apart(head: bytes, size: int, limits: Limits) -> Template | None:
         return None
     except StopIteration as end:
         meta: FileMeta = end.value
-    if not meta.has_preamble or not meta.values or meta.transfer_syntax in DEFLATED_UIDS:
+    is_usual = meta.has_preamble and meta.values and not meta.invalid_vrs
+    if not is_usual or meta.transfer_syntax in DEFLATED_UIDS:
         return None
     encoding, uid = settle_encoding(window, meta.data_set_at, meta, meta.transfer_syntax, None)
+    if encoding.order == "big":
+        return None
+    declared = encoding_of(meta.transfer_syntax) if meta.transfer_syntax else encoding
+    is_settled = encoding.explicit and declared == encoding
     walk = Walk(window, meta.data_set_at, encoding, BulkWriter("", inflated=False), limits)
     walk.trace = []
     for _ in walk.run():
@@ -301,6 +309,8 @@ def take_apart(head: bytes, size: int, limits: Limits) -> Template | None:
     for step, stop in zip(steps, ends, strict=True):
         part = _to_part(head, step, stop, encoding, members)
         is_last = stop == size
+        if part is not None and last_tag < 0 and not is_settled:
+            part = part._replace(can_vary=False)  # its length tells how the data set is written
         if part is None or step.entry.tag <= last_tag or (part.mode == _PIXELS) > is_last:
             return None
         if part.mode != _PIXELS and stop > len(head):
@@ -322,11 +332,13 @@ def _to_part(
     varies = False
     mode, member = _VALUE, b""
     if entry.kind == GROUP_LENGTH:
-        mode, can_vary = _SILENT, True
+        mode, can_vary = _SILENT, entry.vr == "UL"
+    elif entry.kind == PIXELS and entry.vr == "SQ":
+        return None
     elif entry.kind == PIXELS:
         mode, raw, varies, can_vary = _PIXELS, b"", True, True
     else:
-        member = next(members)
+        member = next(members, b"")
         if entry.kind == SEQUENCE:
             mode, can_vary = _SEQUENCE, step.content == encoding
             varies = b'"BulkDataURI":' in member

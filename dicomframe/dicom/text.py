@@ -64,6 +64,8 @@ class Charset:
         length = 4 if raw[:3] in (b"\x1b$(", b"\x1b$)") else 3
         encoding = CODES_TO_ENCODINGS.get(raw[:length])
         if encoding is None or (encoding not in self.encodings and encoding != default_encoding):
+            if errors == "strict":
+                raise UnicodeError  # an escape to what the file does not name
             return raw.decode(first, errors)
         if encoding in handled_encodings:  # Python's codec reads the escape itself
             return raw.decode(encoding, errors)

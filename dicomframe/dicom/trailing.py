@@ -8,6 +8,9 @@ from dicomframe.dicom.encodings import Encoding, is_plausible
 TAIL_BYTES = 132
 """How much is looked at: a preamble and ``DICM``."""
 
+MOST_PADDING_BYTES = 1 << 20
+"""How far zeros are followed; behind so many nothing more is expected."""
+
 _ANY_SIZE = 1 << 62
 
 
@@ -22,15 +25,17 @@ def is_padding(rest: bytes, encoding: Encoding) -> bool:
 def is_trailing(tail: bytes, at: int, encoding: Encoding, *, after_pixels: bool) -> bool:
     """Tell whether the bytes at `at` of the file are none of its data set.
 
-    Zeros are none; after Pixel Data nothing else is that cannot be an element.
+    Zeros up to the end are none; after Pixel Data nothing else is that cannot be an element.
 
     Raises
     ------
     Damage
-        ``malformed``: a second file begins there.
+        ``malformed``: a second file begins there, or zeros stand between elements.
     """
     if tail[128:132] == b"DICM":
         raise Damage("malformed", "a second file begins inside this one", at)
     if not tail.strip(b"\0"):
         return True
+    if not after_pixels and not tail[:TAIL_BYTES].strip(b"\0"):
+        raise Damage("malformed", "zeros stand where an element must begin", at)
     return after_pixels and not is_plausible(tail, _ANY_SIZE, encoding)

@@ -19,6 +19,7 @@ from dicomframe.dicom.elements import (
     DELIMITER,
     GROUP_LENGTH,
     INVALID_VR,
+    INVALID_VR_BYTES,
     LAST_NOTED,
     PIXELS,
     PLAIN,
@@ -44,7 +45,7 @@ from dicomframe.dicom.scopes import (
     unclosed,
 )
 from dicomframe.dicom.text import Charset, charset_of
-from dicomframe.dicom.trailing import TAIL_BYTES, is_padding, is_trailing
+from dicomframe.dicom.trailing import MOST_PADDING_BYTES, TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
 from dicomframe.dicom.window import Request, Window, too_large
 
@@ -191,6 +192,10 @@ class Walk(Scopes):
             tail = window.peek(at, TAIL_BYTES)
             if tail is None:
                 return TAIL_BYTES
+            if not tail.strip(b"\0"):
+                tail = window.peek(at, MOST_PADDING_BYTES)
+                if tail is None:
+                    return MOST_PADDING_BYTES
             if is_trailing(tail, at, self._encoding, after_pixels=self.pixels is not None):
                 self._end_at_trailing()
                 return 0
@@ -198,8 +203,10 @@ class Walk(Scopes):
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
         self._has_invalid_vr = entry.kind == INVALID_VR
         if entry.kind == INVALID_VR:
-            rest, room = window.buffer[at - window.base :], data_set.bound - at
-            header_bytes, length = measure_invalid_vr(rest, room, content, entry.tag, at)
+            start, room = window.peek(at, INVALID_VR_BYTES), data_set.bound - at
+            if start is None:
+                return INVALID_VR_BYTES
+            header_bytes, length = measure_invalid_vr(start, room, content, entry.tag, at)
         if self._inspection is not None:
             self._inspection.see_header(entry, length, at, is_root=is_root, explicit=explicit)
         if entry.kind >= BY_CONTEXT:
@@ -238,6 +245,8 @@ class Walk(Scopes):
         if vr == "SQ" and content == self._encoding:
             self._open_sequence(entry, start, stop, content, delimited=False)
             return 0
+        if is_pixels or length > self._limits.most_inline_bytes(vr):
+            window.pass_over(length)
         if is_pixels:
             data_set.append(tag, self._bulk.member(entry.prefix, start, length, None), inspection)
             self._note_pixels(tag, start, stop)
@@ -269,7 +278,10 @@ class Walk(Scopes):
                 return self._bulk.member(entry.prefix, start, len(raw), None)
             return entry.prefix + encode_inline_binary(raw, data_set.charset)
         if kind == CHARACTER_SET:
-            data_set.charset = charset_of(raw)
+            if tag > data_set.last_tag or not any(
+                member.startswith(prefix) for member in data_set.members
+            ):
+                data_set.charset = charset_of(raw)
         elif kind != PLAIN:
             data_set.context.note(kind, tag, raw, content)
         if self._inspection is not None:
@@ -285,6 +297,7 @@ class Walk(Scopes):
         entry, start = self._fragmented
         window, data_set, tag = self._window, self._data_set, entry.tag
         chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
+        window.pass_over(chain.following - start)
         if not self._encoding.explicit:
             entry = make_entry(tag, "OB", self._encoding)  # PS3.5 section A.4
         member = self._bulk.member(entry.prefix, start, chain.stop - start, None)
@@ -350,6 +363,7 @@ class Walk(Scopes):
         stop = start + len(raw)
         window = Window(raw, start, stop, self._limits)
         inner = Walk(window, start, content, self._bulk, self._limits)
+        inner._depth = self._depth + len(self._sequences)
         inner._root.charset = self._data_set.charset
         inner._root.context.signed = self._data_set.context.signed
         inner._open_sequence(entry, start, stop, content, delimited=False)

@@ -27,7 +27,7 @@ class Window:
         Bytes of the file.
     """
 
-    __slots__ = ("_limits", "_load_bytes", "_loaded_bytes", "base", "buffer", "size")
+    __slots__ = ("_limits", "_load_bytes", "_most_stop", "base", "buffer", "size")
 
     def __init__(self, buffer: bytes, base: int, size: int, limits: Limits) -> None:
         self.buffer = buffer
@@ -35,7 +35,11 @@ class Window:
         self.size = size
         self._limits = limits
         self._load_bytes = _FIRST_LOAD_BYTES
-        self._loaded_bytes = 0
+        self._most_stop = base + limits.header_bytes
+
+    def pass_over(self, count: int) -> None:
+        """Be told of bytes that are no part of the header and need not be loaded."""
+        self._most_stop += count
 
     def peek(self, start: int, count: int) -> bytes | None:
         """Return `count` bytes from `start`, fewer only at the end; None if not at hand."""
@@ -48,26 +52,23 @@ class Window:
     def fill(self, start: int, count: int) -> Generator[Request, bytes, None]:
         """Move to `start` of the file and have `count` bytes or all up to its end.
 
-        Each load is twice the one before, up to 1 MiB; after a jump over bytes that are not
-        needed they begin small again, and what was jumped to is not counted.
+        Each load is twice the one before, up to 1 MiB; after a jump they begin small again.
 
         Raises
         ------
         Damage
-            ``too_large``: more than the limit of header bytes would be loaded.
+            ``too_large``: more than the limit of header bytes is needed.
         """
         is_jump = start > self.base + len(self.buffer)
         kept = b"" if is_jump else self.buffer[start - self.base :]
-        missing = min(count, self.size - start) - len(kept)
-        if missing > 0:
+        begin, needed = start + len(kept), min(start + count, self.size)
+        if needed > begin:
+            if needed > self._most_stop:
+                raise too_large("header_bytes", self._limits.header_bytes, start)
             if is_jump:
                 self._load_bytes = _FIRST_LOAD_BYTES
-            begin = start + len(kept)
-            stop = min(self.size, begin + max(missing, self._load_bytes))
-            self._loaded_bytes += 0 if is_jump else stop - begin
-            if self._loaded_bytes > self._limits.header_bytes:
-                raise too_large("header_bytes", self._limits.header_bytes, start)
-            kept += yield (begin, stop)
+            usual = min(begin + self._load_bytes, self.size, self._most_stop)
+            kept += yield (begin, max(needed, usual))
             self._load_bytes = min(2 * self._load_bytes, _MOST_LOAD_BYTES)
         self.buffer = kept
         self.base = start

@@ -249,7 +249,7 @@ class _Batch:
             self._arena = pa.allocate_buffer(max(usual, length))
         place = memoryview(self._arena).cast("B")[self._used : self._used + length]
         if header.inflated is not None:
-            place[:] = header.inflated[offset : offset + length]
+            place[:] = header.inflated.read(offset, offset + length)
         else:
             file.read_into(offset, place)
         self._used += length

@@ -20,6 +20,8 @@ ITEM_END = b"\xfe\xff\x0d\xe0\0\0\0\0"
 SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 
 CT_UID = "1.2.840.10008.5.1.4.1.1.2"
+DEFLATED_UID = "1.2.840.10008.1.2.1.99"
+JPEG_UID = "1.2.840.10008.1.2.4.50"
 _ROOT_UID = "1.2.826.0.1.3680043.8.498"
 
 
@@ -127,11 +129,24 @@ def make_file(
 ) -> bytes:
     """Return a file: preamble, group 0002, data set; deflated if the syntax says so."""
     body = b"".join(elements)
-    if transfer_syntax == "1.2.840.10008.1.2.1.99":
-        stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        body = stream.compress(body) + stream.flush()
-        body += b"\0" * (len(body) % 2)
+    if transfer_syntax == DEFLATED_UID:
+        body = deflate(body)
     return bytes(128) + b"DICM" + (file_meta(transfer_syntax) if meta is None else meta) + body
+
+
+def deflate(data_set: bytes) -> bytes:
+    """Return a data set as a deflated file holds it, of even length (PS3.5 section A.5)."""
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = stream.compress(data_set) + stream.flush()
+    return body + b"\0" * (len(body) % 2)
+
+
+def deflate_bomb(*elements: bytes, block: bytes, blocks: int) -> bytes:
+    """Return a deflated file whose data set ends with the same block again and again."""
+    stream = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    body = stream.compress(b"".join(elements)) + stream.flush(zlib.Z_FULL_FLUSH)
+    deflated = stream.compress(block) + stream.flush(zlib.Z_FULL_FLUSH)
+    return make_file(meta=file_meta(DEFLATED_UID)) + body + deflated * blocks + stream.flush()
 
 
 def make_ct(

@@ -1,11 +1,16 @@
-"""One Spark session for all tests of a run."""
+"""What the tests of the backends share: one Spark session, and the check of the bad files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from dicomframe import read_dicom
+from dicomframe.registry import get_backend
+from dicomframe.testing.bad_files import write_bad_files
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +33,25 @@ def spark() -> Iterator[SparkSession]:
         session = start_local_session()
     yield session
     session.stop()
+
+
+@pytest.fixture
+def check_bad_files(tmp_path: Path) -> Callable[[str], None]:
+    """Return a check that an engine gives every named bad file the row that is promised."""
+
+    def check_bad_files(engine: str) -> None:
+        expected = write_bad_files(tmp_path)
+        frames = read_dicom(tmp_path, engine=engine, pixels="none", warnings=True, npartitions=3)
+        backend = get_backend(engine)
+        dicom, corrupt = backend.to_arrow(frames.dicom), backend.to_arrow(frames.corrupt)
+        found = [
+            *((row["origin"], None, tuple(row["warnings"])) for row in dicom.to_pylist()),
+            *((row["origin"], row["reason"], ()) for row in corrupt.to_pylist()),
+        ]
+        assert len(found) == len(expected)
+        assert {Path(origin).name: tuple(told) for origin, *told in found} == expected
+
+    return check_bad_files
 
 
 _SUBMIT_ARGUMENTS = (

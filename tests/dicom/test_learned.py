@@ -101,6 +101,7 @@ def test_what_others_depend_on_never_varies_inside_a_template(
     files = []
     for number in range(20):
         elements = {
+            0x00080016: put(0x00080016, "UI", "1.2.3.4"),
             0x00080018: put(0x00080018, "UI", f"1.2.3.{number}"),
             0x00080060: put(0x00080060, "CS", "MR"),
             0x00100010: put(0x00100010, "PN", "é"),

@@ -1,0 +1,89 @@
+"""A deflated data set (PS3.5 section A.5): inflated piece by piece, never as a whole."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.window import too_large
+
+_PIECE_BYTES = 1 << 20
+_INPUT_BYTES = 64 << 10
+_FREE_BYTES = 64 << 20
+
+
+class Inflated:
+    """Read ranges of a data set that is kept deflated.
+
+    Parameters
+    ----------
+    deflated : bytes
+        The file from its data set on.
+    start : int
+        Where that is in the file, for messages.
+    limits : Limits
+        How far to go.
+
+    Attributes
+    ----------
+    size : int
+        Bytes of the inflated data set.
+    trailing_bytes : int
+        Bytes of the file behind the stream.
+
+    Raises
+    ------
+    Damage
+        ``truncated``, ``malformed`` or ``too_large``.
+    """
+
+    def __init__(self, deflated: bytes, start: int, limits: Limits) -> None:
+        limit, value = "inflated_bytes", limits.inflated_bytes
+        most = max(_FREE_BYTES, limits.inflated_ratio * len(deflated))
+        if most < value:
+            limit, value = "inflated_ratio", limits.inflated_ratio
+        most = min(most, limits.inflated_bytes)
+        self._deflated = deflated
+        self.size = 0
+        self.trailing_bytes = 0
+        try:
+            for piece in self._pieces():
+                self.size += len(piece)
+                if self.size > most:
+                    raise too_large(limit, value, start)
+        except zlib.error as error:
+            raise Damage("malformed", "the deflate stream is damaged", start) from error
+        except EOFError:
+            stop = start + len(deflated)
+            raise Damage("truncated", "the file ends inside the deflate stream", stop) from None
+        self._ahead = self._pieces()
+        self._piece, self._piece_at = b"", 0
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop`; going back begins anew."""
+        if start < self._piece_at:
+            self._ahead = self._pieces()
+            self._piece, self._piece_at = b"", 0
+        found = bytearray()
+        while True:
+            found += self._piece[max(0, start - self._piece_at) : max(0, stop - self._piece_at)]
+            if self._piece_at + len(self._piece) >= stop:
+                return bytes(found)
+            self._piece_at += len(self._piece)
+            self._piece = next(self._ahead)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the data set in pieces; EOFError if the stream does not end."""
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        for at in range(0, len(self._deflated), _INPUT_BYTES):
+            piece = stream.decompress(self._deflated[at : at + _INPUT_BYTES], _PIECE_BYTES)
+            while piece:
+                yield piece
+                piece = stream.decompress(stream.unconsumed_tail, _PIECE_BYTES)
+            if stream.eof:
+                stop = min(at + _INPUT_BYTES, len(self._deflated)) - len(stream.unused_data)
+                self.trailing_bytes = len(self._deflated) - stop
+                return
+        raise EOFError
