@@ -116,7 +116,7 @@ class EntryTable(dict[bytes, Entry]):
         order = self.encoding.order
         tag = read_tag(key, order)
         entry = self._explicit(tag, key[4:6]) if self.encoding.explicit else self._implicit(tag)
-        if entry.kind <= BY_CONTEXT:
+        if entry.kind <= DELIMITER:
             if len(self) >= _MOST_ENTRIES:
                 self.clear()
             self[key] = entry

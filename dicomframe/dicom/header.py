@@ -127,7 +127,7 @@ class Learned:
 
         It grows at once and shrinks slowly, so that a mixture of series is read well too.
         """
-        wanted = min(max(FIRST_READ_BYTES, stop + 4096), _MOST_FIRST_READ_BYTES)
+        wanted = min(stop + 1024 + 4095 & -4096, _MOST_FIRST_READ_BYTES)  # whole pages
         kept = self.first_read_bytes
         self.first_read_bytes = wanted if wanted >= kept else kept - (kept - wanted) // 8
 

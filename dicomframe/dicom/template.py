@@ -10,9 +10,10 @@ creators, Pixel Representation, the transfer syntax) may not vary.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import (
@@ -37,6 +38,10 @@ from dicomframe.dicom.window import Window
 _VALUE, _SILENT, _BULK, _SEQUENCE, _PIXELS = range(5)
 """How an element that varies is taken: encoded, passed over, left in the file, walked, the end."""
 
+_UNPACK_LENGTH: dict[int, Any] = {
+    2: struct.Struct("<H").unpack_from,
+    4: struct.Struct("<L").unpack_from,
+}
 _START = 128
 _SERIES = b"\x20\0\x0e\0"
 _TRANSFER_SYNTAX = 0x00020010
@@ -68,6 +73,7 @@ class _Segment(NamedTuple):
     run_bytes: int
     text: bytes
     length_bytes: int
+    unpack_length: Callable[[bytes, int], tuple[int]]
     mode: int
     encode: Encoder
     charset: Charset
@@ -173,10 +179,21 @@ class Template:
                 prefix = part.entry.prefix if mode == _VALUE else b""
                 self.places[tag] = (prefix, 2 * len(self._segments) + 1)
                 text += b"," + prefix
-            entry = part.entry
-            longest = self._limits.most_inline_bytes(entry.vr)
-            taken = (mode, entry.encode, part.charset, longest, part)
-            self._segments.append(_Segment(run, len(run), text, part.length_bytes, *taken))
+            entry, length_bytes = part.entry, part.length_bytes
+            self._segments.append(
+                _Segment(
+                    run,
+                    len(run),
+                    text,
+                    length_bytes,
+                    _UNPACK_LENGTH[length_bytes],
+                    mode,
+                    entry.encode,
+                    part.charset,
+                    self._limits.most_inline_bytes(entry.vr),
+                    part,
+                )
+            )
             run, text = b"", b""
         if not told:
             text += b"," + syntax
@@ -193,16 +210,17 @@ class Template:
         buffer = window.buffer
         position = _START
         texts: list[bytes] = []
-        append, from_bytes = texts.append, int.from_bytes
+        append = texts.append
         try:
             for (
-                run, run_bytes, text, length_bytes, mode, encode, charset, longest_bytes, part,
+                run, run_bytes, text, length_bytes, unpack_length, mode, encode, charset,
+                longest_bytes, part,
             ) in self._segments:  # fmt: skip
                 if not buffer.startswith(run, position):
                     return None
                 begin = position + run_bytes
                 start = begin + length_bytes
-                length = from_bytes(buffer[begin:start], "little")
+                (length,) = unpack_length(buffer, begin)
                 position = start + length
                 append(text)
                 if mode == _VALUE:
@@ -233,7 +251,7 @@ class Template:
                     return self.end(Match(self, texts, part.entry.tag), bulk, start, position)
                 else:
                     return None
-        except UnfitValue:
+        except (UnfitValue, struct.error):
             return None
         if not buffer.startswith(self._last_run, position):
             return None

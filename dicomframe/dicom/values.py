@@ -23,8 +23,8 @@ EMPTY = b"}"
 """An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
 
 _PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\')
-_NUMBER = rb" *-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]+)? *"
-_NUMBERS = re.compile(rb"%b(?:\\%b)*" % (_NUMBER, _NUMBER))
+_NUMBER = rb" *+-?(?:0|[1-9][0-9]{0,14}+)(?:\.[0-9]++)?+ *+"
+_NUMBERS = re.compile(rb"%b(?:\\%b)*+" % (_NUMBER, _NUMBER))
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DECIMAL = re.compile(rb"([+-]?)(?:0*([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?")
 _EXACT = 2**53
@@ -54,7 +54,7 @@ def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
     raw = raw.rstrip(b" \0")
     if not raw:
         return EMPTY
-    if not raw.translate(None, _PLAIN):
+    if raw.isdigit() or not raw.translate(None, _PLAIN):
         return b',"Value":["%b"]}' % raw
     return _text_values(raw.decode("latin-1").split("\\"))
 
@@ -120,6 +120,8 @@ def _encode_number_text(raw: bytes, charset: Charset) -> bytes:
     raw = raw.rstrip(b" \0")
     if not raw:
         return EMPTY
+    if raw.isdigit() and len(raw) < 16 and (raw[0] != 48 or len(raw) == 1):
+        return b',"Value":[%b]}' % raw
     if _NUMBERS.fullmatch(raw):
         return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
     return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
