@@ -308,6 +308,21 @@ def _header_near_limit() -> Iterator[bytes]:
         yield make_file(FIRST, *texts, SERIES)
 
 
+def _header_just_past_limit() -> Iterator[bytes]:
+    for size in (59_700, 59_700, 59_700, 60_200):
+        texts = [element(0x00091000 + at, "LO", b"x" * size) for at in range(4)]
+        yield make_file(FIRST, *texts, SERIES)
+
+
+def _unknown_behind_pixels(pixel_bytes: int) -> Iterator[bytes]:
+    """An element behind Pixel Data that is at hand in one layer and not in another."""
+    unknown = element(0xFFFC7AFC, "OB", bytes(8))
+    pixels = element(0x7FE00010, "OW", bytes(pixel_bytes))
+    strange = make_file(FIRST, SERIES, pixels, unknown)
+    large = [make_file(FIRST, SERIES, element(0x00204000, "LT", "z" * 60000)) for _ in range(2)]
+    yield from (strange, *large, strange)
+
+
 def _invalid_vr_past_window() -> Iterator[bytes]:
     """A VR that is none and a length of 20000, which the bytes behind it belie."""
     large = [make_file(FIRST, SERIES, element(0x00204000, "LT", "z" * 60000)) for _ in range(2)]
@@ -386,6 +401,19 @@ CASES: dict[str, tuple[Callable[[], list[bytes]], Limits]] = {
         Limits(elements=30),
     ),
     "a header near the limit": (lambda: list(_header_near_limit()), Limits(header_bytes=240_000)),
+    "a header just past the limit": (
+        lambda: list(_header_just_past_limit()),
+        Limits(header_bytes=240_000),
+    ),
+    "the last element twice": (
+        lambda: [make_file(FIRST, _named(number), SERIES, SERIES) for number in range(3)],
+        DEFAULT_LIMITS,
+    ),
+    "an unknown element behind pixels": (lambda: list(_unknown_behind_pixels(8)), DEFAULT_LIMITS),
+    "an unknown element behind many pixels": (
+        lambda: list(_unknown_behind_pixels(20_000)),
+        DEFAULT_LIMITS,
+    ),
     "an invalid VR past the window": (lambda: list(_invalid_vr_past_window()), DEFAULT_LIMITS),
     "big endian palindromes": (lambda: list(_palindromes()), DEFAULT_LIMITS),
     "a length like a VR": (lambda: list(_length_like_a_vr()), DEFAULT_LIMITS),
