@@ -192,8 +192,8 @@ def _typed_value(member: bytes, column: TagColumn) -> Any:
     path = column.path
     for tag, item in zip(path[:-1:2], path[1::2], strict=True):
         items = data_set.get(f"{tag:08X}", {}).get("Value", ())
-        if item >= len(items):
-            return None
+        if item >= len(items) or not isinstance(items[item], dict):
+            return None  # no such item, or the file has another VR there
         data_set = items[item]
     element = data_set.get(f"{path[-1]:08X}")
     if element is None:
@@ -219,8 +219,8 @@ def _convert(value: Any, kind: Kind) -> Any:
         return None
     try:
         return _CONVERTERS[kind](value)
-    except (ValueError, TypeError, OverflowError, KeyError):
-        return None
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return None  # another value, or one of another VR than PS3.6 gives the tag
 
 
 def _to_integer(value: Any) -> int | None:

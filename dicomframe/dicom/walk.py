@@ -95,7 +95,7 @@ class Walk(Scopes):
             if self._between_items:
                 need = self._take_item()
             else:
-                if self._inspection is None and self.trace is None:
+                if self._inspection is None and self.trace is None and self.pixels is None:
                     self._run_plain()
                 need = self._take_element()
             if need == _FRAGMENTS:

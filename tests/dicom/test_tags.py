@@ -155,3 +155,15 @@ def test_wrong_tags_are_errors_that_help(tags: Any, words: list[str]) -> None:
 def test_a_sequence_element_of_one_item_is_found_in_its_own_data_set(value_of: Any) -> None:
     nested = sequence(0x00400275, item(element(0x00100020, "LO", "inner")))
     assert value_of("PatientID", nested) is None
+
+
+def test_path_into_an_element_that_is_no_sequence_in_the_file_is_null(value_of: Any) -> None:
+    strange = element(0x00400275, "LO", "no sequence")
+    assert value_of("RequestAttributesSequence[0].ScheduledProcedureStepID", strange) is None
+
+
+@pytest.mark.parametrize("tag", [0x00101010, 0x00080020, 0x00100010, 0x0008002A, 0x00080030])
+def test_attribute_of_another_vr_than_its_own_is_null(tag: int, value_of: Any) -> None:
+    assert value_of(f"{tag:08X}", element(tag, "US", 7)) is None
+    assert value_of(f"{tag:08X}", element(tag, "OB", b"12")) is None
+    assert value_of(f"{tag:08X}", sequence(tag, item())) is None
