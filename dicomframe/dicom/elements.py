@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dicomframe.dicom.damage import Damage, tag_name
 from dicomframe.dicom.dictionary import (
@@ -72,6 +74,8 @@ class Entry(NamedTuple):
         Where in the header the length field begins; it ends with the header.
     header_bytes : int
         8, or 12 for an explicit VR with a 32-bit length.
+    unpack_length : callable
+        Reads a length field at a place of a buffer.
     """
 
     kind: int
@@ -81,6 +85,7 @@ class Entry(NamedTuple):
     vr: str
     length_at: int
     header_bytes: int
+    unpack_length: Callable[[bytes, int], tuple[int]]
 
 
 @lru_cache(maxsize=16384)
@@ -98,7 +103,14 @@ def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     if encoding.explicit:
         length_at, header_bytes = (8, 12) if vr in _LONG_VRS else (6, 8)
     encode = get_encoder(vr, encoding.order)
-    return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes)
+    mark = "<" if encoding.order == "little" else ">"
+    unpack_length = _UNPACK_LENGTH[mark + ("H" if header_bytes - length_at == 2 else "L")]
+    return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes, unpack_length)
+
+
+_UNPACK_LENGTH: dict[str, Any] = {
+    form: struct.Struct(form).unpack_from for form in ("<H", "<L", ">H", ">L")
+}
 
 
 class EntryTable(dict[bytes, Entry]):

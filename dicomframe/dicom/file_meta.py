@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dicomframe.dicom.damage import Damage, tag_name
 from dicomframe.dicom.dictionary import LONG_VRS, VRS, lookup_vr
-from dicomframe.dicom.elements import INVALID_VR_BYTES, make_entry, measure_invalid_vr
+from dicomframe.dicom.elements import INVALID_VR_BYTES, make_entry, measure_invalid_vr, table_of
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -108,40 +108,36 @@ def _read_group(
 ) -> Generator[Request, bytes, None]:
     order = encoding.order
     group = b"\x02\0" if order == "little" else b"\0\x02"
+    table, key_bytes = table_of(encoding), 6 if encoding.explicit else 4
     declared_end = None
     at = meta.data_set_at
     while True:
-        head = window.peek(at, _HEAD_BYTES)
-        if head is None:
+        near = at - window.base
+        head = window.buffer[near : near + _HEAD_BYTES]
+        if len(head) < _HEAD_BYTES and at + len(head) < window.size:
             yield from window.fill(at, _HEAD_BYTES)
             continue
-        if head[:2] != group or not head:
+        if head[:2] != group:
             break
-        tag = 0x00020000 | int.from_bytes(head[2:4], order)
-        is_long = encoding.explicit and head[4:6] in LONG_VRS
-        header_bytes = 12 if is_long else 8
-        length_at = 8 if is_long else 6 if encoding.explicit else 4
-        length = int.from_bytes(head[length_at:header_bytes], order)
+        _, tag, _, _, vr, length_at, header_bytes, _ = table[head[:key_bytes]]
         if len(head) < header_bytes:
             raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
+        length = int.from_bytes(head[length_at:header_bytes], order)
         if encoding.explicit and head[4:6] not in VRS:
             rest, room = window.peek(at, INVALID_VR_BYTES), window.size - at
             if rest is None:
                 yield from window.fill(at, INVALID_VR_BYTES)
                 continue
             header_bytes, length = measure_invalid_vr(rest, room, encoding, tag, at)
+            vr = lookup_vr(tag) or "UN"
             meta.invalid_vrs.append(tag)
         stop = at + header_bytes + length
         if stop > window.size:
             raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
-        field_bytes = window.peek(at, header_bytes + length)
-        if field_bytes is None:
+        value = window.buffer[near + header_bytes : near + header_bytes + length]
+        if len(value) < length:
             yield from window.fill(at, header_bytes + length)
             continue
-        value = field_bytes[header_bytes:]
-        vr = lookup_vr(tag) or "UN"
-        if encoding.explicit and head[4:6] in VRS:
-            vr = head[4:6].decode()
         meta.values.setdefault(tag, (vr, value))
         meta.places.append((tag, at, at + header_bytes))
         if tag == 0x00020000 and length == 4:

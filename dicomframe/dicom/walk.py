@@ -138,21 +138,19 @@ class Walk(Scopes):
         data_set = self._data_set
         buffer, base = self._window.buffer, self._window.base
         table = self._table
-        explicit, order = self._encoding
         charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
         longest = self._limits.most_inline_bytes_of_any
-        from_bytes = int.from_bytes
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12
-        key_bytes = 6 if explicit else 4
+        key_bytes = 6 if self._encoding.explicit else 4
         try:
             while position <= last_start:
-                kind, tag, prefix, encode, _, length_at, header_bytes = table[
+                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length = table[
                     buffer[position : position + key_bytes]
                 ]
                 start = position + header_bytes
-                length = from_bytes(buffer[position + length_at : start], order)
+                (length,) = unpack_length(buffer, position + length_at)
                 stop = start + length
                 if kind > LAST_NOTED or stop > limit or length > longest or tag <= last_tag:
                     break
@@ -267,7 +265,7 @@ class Walk(Scopes):
         return 0
 
     def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
-        kind, tag, prefix, encode, vr, _, _ = entry
+        kind, tag, prefix, encode, vr = entry[:5]
         data_set = self._data_set
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
             member = self._embed_sequence(entry, raw, start, content)
