@@ -60,7 +60,7 @@ class Report:
     by_template: int = 0
     broken: list[str] = field(default_factory=list)
     seconds: float = 0.0
-    slowest_per_mib: float = 0.0
+    slowest: tuple[float, str] = (0.0, "")
     peak_mib: float = 0.0
 
     def add(self, other: Report) -> None:
@@ -70,7 +70,7 @@ class Report:
         self.by_template += other.by_template
         self.broken += other.broken
         self.seconds += other.seconds
-        self.slowest_per_mib = max(self.slowest_per_mib, other.slowest_per_mib)
+        self.slowest = max(self.slowest, other.slowest)
         self.peak_mib = max(self.peak_mib, other.peak_mib)
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Report:
         lines = [
             f"files: {self.files} ({told})",
             f"headers by template: {self.by_template} of {self.told['sound']} sound",
-            f"slowest: {self.slowest_per_mib:.2f} s per MiB by the plain walk (64 KiB at least)",
+            f"slowest: {self.slowest[0]:.2f} s per MiB of {self.slowest[1]} by the plain walk",
             f"peak memory of a process: {self.peak_mib:.0f} MiB more than at the start",
             f"processor time: {self.seconds:.0f} s",
             f"broken promises: {len(self.broken)}",
@@ -125,8 +125,9 @@ class Promises:
         start = time.process_time()
         walked = _outcome(data)
         seconds = time.process_time() - start
-        mib = max(len(data), 64 << 10) / (1 << 20)
-        self.report.slowest_per_mib = max(self.report.slowest_per_mib, seconds / mib)
+        mib = max(len(data), 64 << 10) / (1 << 20)  # a small file costs what a larger one does
+        label = f"{self._label}, file {self.report.files} ({len(data)} bytes)"
+        self.report.slowest = max(self.report.slowest, (seconds / mib, label))
         if isinstance(walked, Damage):
             self.report.told[walked.reason] += 1
             if walked.reason not in REASONS:
