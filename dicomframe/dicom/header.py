@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Generator
 from functools import partial
@@ -244,7 +245,8 @@ def read_header(
         learned.note_read(stop)
         reach = min(stop + _SHORTEST_PIXELS, size)
         if learned.series is not None and hint and reach <= len(head):
-            learned.series.learn(hint, head[:reach], size, limits, learned.items)
+            with contextlib.suppress(Damage):  # of the lesson: the file itself is sound
+                learned.series.learn(hint, head[:reach], size, limits, learned.items)
     return header
 
 

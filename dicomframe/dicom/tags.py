@@ -38,6 +38,7 @@ _VRS_OF_KIND: dict[Kind, str] = {
 _KIND_OF_VR = {vr: kind for kind, vrs in _VRS_OF_KIND.items() for vr in vrs.split(",")}
 _PART = re.compile(r"(?P<tag>[^\[\].]+)(?:\[(?P<item>\d+)\])?")
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_DIGITS = re.compile(r"[+-]?[0-9]+")
 _DATE = re.compile(r"(\d{4})(\.?)(\d\d)\2(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?)?")
 _MOMENT = re.compile(
@@ -207,10 +208,17 @@ def _typed_value(member: bytes, column: TagColumn) -> Any:
     values = element.get("Value")
     if not values:
         return None
+    if element["vr"] in ("DS", "IS"):
+        values = [None if _is_no_number(value) else value for value in values]
     typed = [_convert(value, column.kind) for value in values]
     if column.many:
         return typed
     return typed[0] if len(typed) == 1 else None
+
+
+def _is_no_number(value: Any) -> bool:
+    """Tell whether a DS or IS stayed text for another reason than having many digits."""
+    return isinstance(value, str) and _DIGITS.fullmatch(value) is None
 
 
 def _convert(value: Any, kind: Kind) -> Any:

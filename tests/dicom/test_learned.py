@@ -202,3 +202,13 @@ def test_first_read_follows_the_headers(read: Any) -> None:
     assert learned.first_read_bytes < 20_000
     learned.begin()
     assert learned.first_read_bytes == FIRST_READ_BYTES
+
+
+def test_a_lesson_that_passes_a_limit_costs_no_file(read: Any) -> None:
+    from dicomframe.dicom.limits import Limits
+
+    learned, limits = Learned(), Limits(header_bytes=500)
+    for number in range(6):
+        data = make_ct(number) + element(0xFFFCFFFC, "OB", bytes(8))
+        plain = read(data, limits=limits)
+        assert read(data, learned=learned, limits=limits).metadata == plain.metadata
