@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.dictionary import LONG_VRS, VRS, lookup_vr
+from dicomframe.dicom.dictionary import VRS, lookup_vr
 from dicomframe.dicom.elements import INVALID_VR_BYTES, make_entry, measure_invalid_vr, table_of
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
@@ -167,10 +167,9 @@ def _begins_data_set(window: Window) -> bool:
     group = int.from_bytes(buffer[:2], order)
     if group not in (0x0004, 0x0008):
         return False
-    is_long = encoding.explicit and buffer[4:6] in LONG_VRS
-    length_at, header_bytes = (8, 12) if is_long else (6 if encoding.explicit else 4, 8)
-    length = int.from_bytes(buffer[length_at:header_bytes], order)
-    second_at = header_bytes + length
+    entry = table_of(encoding)[buffer[: 6 if encoding.explicit else 4]]
+    length = int.from_bytes(buffer[entry.length_at : entry.header_bytes], order)
+    second_at = entry.header_bytes + length
     second = buffer[second_at : second_at + _HEAD_BYTES]
     if len(second) < _HEAD_BYTES:
         return encoding.explicit or length < 0xFFFF
