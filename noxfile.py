@@ -43,8 +43,8 @@ def core(session: nox.Session) -> None:
     wheel = build_wheel(session)
     session.install(*TEST, f"{wheel}[cli,s3]")
     session.run("python", "-c", NO_ENGINE)
-    others = [f"--ignore=tests/backends/{engine}" for engine in ENGINES]
-    run_pytest(session, wheel, "tests", *others)
+    others = ["tests/stores", *(f"tests/backends/{engine}" for engine in ENGINES)]
+    run_pytest(session, wheel, "tests", *(f"--ignore={other}" for other in others))
 
 
 @nox.session
@@ -55,6 +55,14 @@ def backend(session: nox.Session, engine: str) -> None:
     extras = {"spark": "spark,java,cli"}.get(engine, f"{engine},cli")
     session.install(*TEST, f"{wheel}[{extras}]")
     run_pytest(session, wheel, f"tests/backends/{engine}")
+
+
+@nox.session
+def stores(session: nox.Session) -> None:
+    """Test both engines against real servers of S3 and HDFS, which are fetched once."""
+    wheel = build_wheel(session)
+    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]")
+    run_pytest(session, wheel, "tests/stores")
 
 
 @nox.session

@@ -22,13 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import devices
 import modalities
 import pydicom
 
 from dicomframe import read_bulk_data, scan_dicom
 
 DEFAULT_FOLDER = Path(tempfile.gettempdir()) / "dicomframe-corpora"
-_RECIPES = ("attributes.py", "modalities.py")
+_RECIPES = ("attributes.py", "devices.py", "modalities.py")
 _ONLY_OURS = {"00083002", "7FE00010"}
 
 
@@ -101,7 +102,7 @@ CORPORA = (
         60,
         partial(modalities.make_multiframe, delimited=True),
     ),
-    Corpus("lone", "Lone files", 400, 1, lambda _, n: modalities.make_lone_file(n)),
+    Corpus("lone", "Lone files", 3000, 1, lambda _, n: devices.make_lone_file(n)),
 )
 
 

@@ -41,9 +41,6 @@ _MR = "1.2.840.10008.5.1.4.1.1.4"
 _ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 _ULTRASOUND_CINE = "1.2.840.10008.5.1.4.1.1.3.1"
 _FRAMES = 100
-_MEASURED = frozenset(
-    {0x00181060, 0x00181151, 0x00181152, 0x00181316, 0x00180084, 0x00191002, 0x00191005, 0x0019100A}
-)
 
 
 def make_ct(instance: int, series: int = 1, *, pixels: bool = True) -> bytes:
@@ -60,8 +57,12 @@ def make_ct(instance: int, series: int = 1, *, pixels: bool = True) -> bytes:
         *((0x00431010 + at, "DS", f"{at}.0\\{at}.5\\0.0") for at in range(6)),
         (0x00431027, "SH", f"/{1.375 + instance % 7 / 100:.3f}:1"),
     ]
-    return _file(
-        _CT, instance, series, rows, _requests(series), _words(512 * 512, instance, pixels=pixels)
+    return pack(
+        _CT,
+        _instance_uid(instance, series),
+        rows,
+        _requests(series),
+        _words(512 * 512, instance, pixels=pixels),
     )
 
 
@@ -99,7 +100,15 @@ def make_implicit_mr(instance: int, series: int = 1) -> bytes:
     private = sequence(0x20051083, private_item, delimited=True, encoding=IMPLICIT_LITTLE)
     extra = {**_requests(series, IMPLICIT_LITTLE), 0x20051083: private}
     pixels = element(0x7FE00010, "OW", _pattern(2 * 256 * 256, instance), encoding=IMPLICIT_LITTLE)
-    return _file(_MR, instance, series, rows, extra, pixels, IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID)
+    return pack(
+        _MR,
+        _instance_uid(instance, series),
+        rows,
+        extra,
+        pixels,
+        IMPLICIT_LITTLE,
+        IMPLICIT_LITTLE_UID,
+    )
 
 
 def make_private_mr(instance: int, series: int = 1) -> bytes:
@@ -124,7 +133,7 @@ def make_private_mr(instance: int, series: int = 1) -> bytes:
         (0x00291020, "OB", b"SV10\4\3\2\1" + protocol),
     ]
     pixels = _words(256 * 256, instance)
-    return _file(_MR, instance, series, rows, _requests(series), pixels)
+    return pack(_MR, _instance_uid(instance, series), rows, _requests(series), pixels)
 
 
 def make_encapsulated_ct(instance: int, series: int = 1) -> bytes:
@@ -138,7 +147,7 @@ def make_encapsulated_ct(instance: int, series: int = 1) -> bytes:
     frame = _noise(170_000 + instance % 64 * 100, instance)
     pixels = encapsulated(frame, offset_table=struct.pack("<L", 0))
     extra = _requests(series)
-    return _file(_CT, instance, series, rows, extra, pixels, uid=JPEG_LOSSLESS_UID)
+    return pack(_CT, _instance_uid(instance, series), rows, extra, pixels, uid=JPEG_LOSSLESS_UID)
 
 
 def make_cine(instance: int, series: int = 1) -> bytes:
@@ -166,8 +175,10 @@ def make_cine(instance: int, series: int = 1) -> bytes:
         (0x00282110, "CS", "01"),
     ]
     pixels = encapsulated(*frames, offset_table=struct.pack("<30L", *starts))
-    extra = {**_requests(series), 0x00186011: _ultrasound_regions()}
-    return _file(class_uid, instance, series, rows, extra, pixels, uid=JPEG_BASELINE_UID)
+    extra = {**_requests(series), 0x00186011: ultrasound_regions()}
+    return pack(
+        class_uid, _instance_uid(instance, series), rows, extra, pixels, uid=JPEG_BASELINE_UID
+    )
 
 
 def make_multiframe(instance: int, series: int = 1, *, delimited: bool = False) -> bytes:
@@ -189,12 +200,12 @@ def make_multiframe(instance: int, series: int = 1, *, delimited: bool = False) 
         (0x00280301, "CS", "NO"),
         (0x00282110, "CS", "00"),
     ]
-    nest = partial(_nest, delimited=delimited)
-    frames = [_frame_groups(instance, number, nest) for number in range(_FRAMES)]
+    put = partial(nest, delimited=delimited)
+    frames = [_frame_groups(instance, number, put) for number in range(_FRAMES)]
     timing = [(0x00180080, "DS", "2300"), (0x00189240, "US", 1), (0x00189241, "US", 1)]
     extra = {
         **_requests(series),
-        0x52009229: nest(0x52009229, nest(0x00189112, timing)),
+        0x52009229: put(0x52009229, put(0x00189112, timing)),
         0x52009230: sequence(
             0x52009230,
             *(item(frame, delimited=delimited) for frame in frames),
@@ -202,48 +213,16 @@ def make_multiframe(instance: int, series: int = 1, *, delimited: bool = False) 
         ),
     }
     pixels = _words(_FRAMES * 128 * 128, instance)
-    return _file(_ENHANCED_MR, instance, series, rows, extra, pixels)
+    return pack(_ENHANCED_MR, _instance_uid(instance, series), rows, extra, pixels)
 
 
-def make_lone_file(number: int) -> bytes:
-    """Return a file that shares its series and its patient with no other.
-
-    It comes from one of 12 devices, each with 4 protocols: these decide which elements there are
-    and most values. Every file has its own UIDs, patient, dates, times and measured values, and
-    leaves out some elements that others of its protocol have.
-    """
-    own = random.Random(number)
-    device, protocol = own.randrange(12), own.randrange(4)
-    shared = random.Random(100 * device + protocol)
-    modality, class_uid, more = shared.choice(
-        [("CT", _CT, ct_rows(number)), ("MR", _MR, mr_rows(number))]
-    )
-    rows = common_rows(modality, class_uid, number, number, f"Maker {device}", f"Model {device}")
-    rows += [(tag, vr, _made_up(tag, vr, value, shared, own)) for tag, vr, value in more]
-    rows += [
-        (0x00200013, "IS", f"{own.randrange(1, 400)}"),
-        (0x00200032, "DS", "\\".join(f"{own.uniform(-250, 250):.4f}" for _ in range(3))),
-        (0x00200052, "UI", f"{study_uid(number)}.5"),
-        (0x00281050, "DS", f"{own.randrange(20, 900)}"),
-        (0x00281051, "DS", f"{own.randrange(100, 2000)}"),
-    ]
-    day = f"20{own.randrange(10, 25):02d}{own.randrange(1, 13):02d}{own.randrange(1, 29):02d}"
-    rows = [(tag, vr, day if value == "20240311" else value) for tag, vr, value in rows]
-    kept = [row for row in rows if shared.random() < 0.8 or row[1] in ("UI", "LO", "CS")]
-    kept = [row for row in kept if own.random() < 0.95 or row[1] in ("UI", "LO", "CS")]
-    implicit = device % 3 == 0
-    encoding = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE
-    uid = IMPLICIT_LITTLE_UID if implicit else EXPLICIT_LITTLE_UID
-    pixels = element(0x7FE00010, "OW", _pattern(2 * 64 * 64, number), encoding=encoding)
-    extra = _requests(number, encoding) if shared.random() < 0.7 else {}
-    kept += pixel_rows(64, 64, signed=0)
-    return _file(class_uid, number, number, kept, extra, pixels, encoding, uid)
+def _instance_uid(instance: int, series: int) -> str:
+    return f"{study_uid(series)}.1.{instance}"
 
 
-def _file(
+def pack(
     class_uid: str,
-    instance: int,
-    series: int,
+    instance_uid: str,
     rows: Iterable[Row],
     extra: dict[int, bytes],
     pixels: bytes,
@@ -257,7 +236,7 @@ def _file(
         [
             element(0x00020001, "OB", b"\0\1"),
             element(0x00020002, "UI", class_uid),
-            element(0x00020003, "UI", f"{study_uid(series)}.1.{instance}"),
+            element(0x00020003, "UI", instance_uid),
             element(0x00020010, "UI", uid),
             element(0x00020012, "UI", f"{ROOT_UID}.9"),
             element(0x00020013, "SH", "SAMPLE_1"),
@@ -270,17 +249,19 @@ def _file(
 
 def _requests(series: int, encoding: Encoding = EXPLICIT_LITTLE) -> dict[int, bytes]:
     """Return the sequences that point to other objects of the study."""
-    nest = partial(_nest, encoding=encoding)
     reference: list[Row] = [(0x00081150, "UI", _CT), (0x00081155, "UI", f"{study_uid(series)}.9.1")]
     steps: list[Row] = [
         (0x00400007, "LO", "Routine"),
         (0x00400009, "SH", f"STEP{series}"),
         (0x00401001, "SH", f"REQ{series}"),
     ]
-    return {0x00081140: nest(0x00081140, reference), 0x00400275: nest(0x00400275, steps)}
+    return {
+        0x00081140: nest(0x00081140, reference, encoding=encoding),
+        0x00400275: nest(0x00400275, steps, encoding=encoding),
+    }
 
 
-def _nest(
+def nest(
     tag: int,
     content: bytes | Iterable[Row],
     *,
@@ -294,7 +275,7 @@ def _nest(
     return sequence(tag, inner, delimited=delimited, encoding=encoding)
 
 
-def _frame_groups(instance: int, number: int, nest: partial[bytes]) -> bytes:
+def _frame_groups(instance: int, number: int, put: partial[bytes]) -> bytes:
     """Return the functional groups of one frame (PS3.3 section C.7.6.16)."""
     moment = f"20240311101{number // 60 % 10}{number % 60:02d}.{instance % 1000:03d}000"
     content: list[Row] = [
@@ -325,19 +306,20 @@ def _frame_groups(instance: int, number: int, nest: partial[bytes]) -> bytes:
     ]
     return b"".join(
         [
-            nest(0x00189114, echo),
-            nest(0x00209111, content),
-            nest(0x00209113, position),
-            nest(0x00209116, orientation),
-            nest(0x00289110, measures),
-            nest(0x00289132, window),
-            nest(0x00289145, rescale),
+            put(0x00189114, echo),
+            put(0x00209111, content),
+            put(0x00209113, position),
+            put(0x00209116, orientation),
+            put(0x00289110, measures),
+            put(0x00289132, window),
+            put(0x00289145, rescale),
         ]
     )
 
 
-def _ultrasound_regions() -> bytes:
-    return _nest(
+def ultrasound_regions() -> bytes:
+    """Return how a picture of an ultrasound is calibrated."""
+    return nest(
         0x00186011,
         [
             (0x00186012, "US", 1),
@@ -383,17 +365,3 @@ def _text_block(series: int, count: int) -> bytes:
     """Return a protocol as a vendor keeps it: text within a binary block."""
     lines = (f"sSlice[{at}].dThickness = {series + at / 7:.6f}\n" for at in range(count // 20))
     return "".join(lines).encode()[:count]
-
-
-def _made_up(
-    tag: int, vr: str, value: bytes | str | int, shared: random.Random, own: random.Random
-) -> bytes | str | int:
-    """Return another value of the same VR: the protocol's, or one that was measured."""
-    choice = own if tag in _MEASURED else shared
-    if vr == "DS":
-        return f"{choice.uniform(0, 1000):.{choice.randrange(1, 6)}f}"
-    if vr == "IS":
-        return f"{choice.randrange(100_000)}"
-    if vr == "SH":
-        return f"{value} {choice.randrange(1000)}"
-    return value

@@ -13,6 +13,7 @@ from dicomframe.errors import (
     UnknownTagError,
 )
 from dicomframe.plugin import DicomFrames
+from dicomframe.scan.manifest import Manifest
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,7 @@ __all__ = [
     "EngineNotInstalledError",
     "EngineStartError",
     "InvalidOptionError",
+    "Manifest",
     "UnknownEngineError",
     "UnknownTagError",
     "__version__",

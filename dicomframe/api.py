@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,30 +10,32 @@ import pyarrow as pa
 from dicomframe import registry
 from dicomframe.dicom.bulk import BulkURI
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.tags import parse_tags
 from dicomframe.errors import BulkDataError
-from dicomframe.plugin import DicomFrames, ReadPlan
-from dicomframe.scan.listing import list_files
-from dicomframe.scan.options import (
-    ReadOptions,
-    check_flag,
-    check_limits,
-    check_npartitions,
-    check_pixels,
-)
-from dicomframe.scan.planning import plan_partitions
-from dicomframe.scan.reading import PartitionReader, read_file_header
-from dicomframe.scan.schema import RESERVED_COLUMNS
+from dicomframe.plugin import DicomFrames
+from dicomframe.scan.outcomes import read_file_header
+from dicomframe.scan.progress import Progress
+from dicomframe.scan.request import Paths, Patterns, Tags, plan_read
 from dicomframe.scan.storage import StorageFault, fetch_range, open_origin
 
-Path = str | os.PathLike[str]
-Tags = Iterable[str] | Mapping[str, str]
+__all__ = ["plan_read", "read_bulk_data", "read_dicom", "scan_dicom"]
 
-_OPTIONS = ("tags", "pixels", "warnings", "npartitions", "storage_options", "limits")
+_OPTIONS = (
+    "tags",
+    "pixels",
+    "warnings",
+    "npartitions",
+    "storage_options",
+    "limits",
+    "include",
+    "exclude",
+    "progress",
+    "archives",
+    "transfer",
+)
 
 
 def read_dicom(
-    path: Path | Sequence[Path],
+    path: Paths,
     engine: str,
     tags: Tags | None = None,
     pixels: str = "bytes",
@@ -42,6 +43,11 @@ def read_dicom(
     npartitions: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
     limits: Mapping[str, int] | None = None,
+    include: Patterns | None = None,
+    exclude: Patterns | None = None,
+    progress: Progress = False,  # noqa: FBT002
+    archives: bool = True,  # noqa: FBT001, FBT002
+    transfer: Mapping[str, int] | None = None,
     **engine_options: Any,
 ) -> DicomFrames:
     """Return DICOM files as two lazy frames of `engine`: the sound ones and the others.
@@ -51,9 +57,10 @@ def read_dicom(
 
     Parameters
     ----------
-    path : str, path or list of them
+    path : str, path, list of them, Manifest or Arrow table
         A file, a folder (with all that is below it, whatever the names), a glob, or any URL that
-        fsspec knows, such as ``s3://bucket/archive/``.
+        fsspec knows, such as ``s3://bucket/archive/``. A `Manifest`, or an Arrow table with a
+        column ``origin``, names the files itself, and nothing is listed.
     engine : str
         ``"spark"``, ``"dask"``, or the name of another installed backend.
     tags : list of str or dict of str to str, optional
@@ -71,6 +78,24 @@ def read_dicom(
     limits : dict of str to int, optional
         How far a file is followed before it is ``too_large``, and what becomes a BulkDataURI:
         ``{"nesting_depth": 32}``.
+    include : str or list of str, optional
+        Glob patterns; a file is read only if it fits one. A pattern without ``/`` is held
+        against the name alone, any other one against the whole path below the folder that
+        `path` names (of a glob, below the last folder before the first wildcard): ``*`` and
+        ``?`` stay within a name, ``**`` is any number of folders, and a pattern that ends with
+        ``/`` means a folder, and with it all that is below.
+    exclude : str or list of str, optional
+        Likewise for what is left out, which counts before `include`. A pattern that fits a
+        folder leaves out all that is below it, and the folder is not listed. Hidden files are
+        read unless ``exclude=".*"`` says otherwise.
+    progress : bool or callable
+        True for a line on stderr with the count of files found so far, or a callable that is
+        given the count, ten times a second at the most.
+    archives : bool
+        Whether zip, tar, gzip and zstd files, known by their first bytes, are opened in place;
+        each file within is then a row, and the archive is none unless something of it is lost.
+    transfer : dict of str to int, optional
+        How remote files are fetched, such as ``{"in_flight": 128}``: the fields of `Transfer`.
     **engine_options
         What the backend takes, such as ``session=`` for Spark.
 
@@ -98,18 +123,36 @@ def read_dicom(
     True
     """
     registry.check_engine_options(engine, engine_options, also_valid=_OPTIONS)
-    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options, limits)
+    plan = plan_read(
+        path,
+        tags,
+        pixels,
+        warnings,
+        npartitions,
+        storage_options,
+        limits,
+        include,
+        exclude,
+        progress,
+        archives,
+        transfer,
+    )
     return registry.build_frames(engine, plan, engine_options)
 
 
 def scan_dicom(
-    path: Path | Sequence[Path],
+    path: Paths,
     tags: Tags | None = None,
     pixels: str = "bytes",
     warnings: bool = False,  # noqa: FBT001, FBT002
     npartitions: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
     limits: Mapping[str, int] | None = None,
+    include: Patterns | None = None,
+    exclude: Patterns | None = None,
+    progress: Progress = False,  # noqa: FBT002
+    archives: bool = True,  # noqa: FBT001, FBT002
+    transfer: Mapping[str, int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield DICOM files as Arrow record batches, read here, one after another, by no engine.
 
@@ -126,37 +169,21 @@ def scan_dicom(
     >>> table.column_names
     ['origin', 'metadata', 'PatientAge', 'reason', 'detail', 'offset']
     """
-    plan = plan_read(path, tags, pixels, warnings, npartitions, storage_options, limits)
+    plan = plan_read(
+        path,
+        tags,
+        pixels,
+        warnings,
+        npartitions,
+        storage_options,
+        limits,
+        include,
+        exclude,
+        progress,
+        archives,
+        transfer,
+    )
     return (batch for partition in plan.partitions for batch in plan.reader(partition))
-
-
-def plan_read(
-    path: Path | Sequence[Path],
-    tags: Tags | None = None,
-    pixels: str = "bytes",
-    warnings: bool = False,  # noqa: FBT001, FBT002
-    npartitions: int | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    limits: Mapping[str, int] | None = None,
-) -> ReadPlan:
-    """List the files and divide them; the plan is what a backend is given.
-
-    The parameters and errors are those of `read_dicom`.
-    """
-    parser_limits, batch_bytes = check_limits(limits)
-    check_npartitions(npartitions)
-    options = ReadOptions(
-        tags=parse_tags(tags, RESERVED_COLUMNS),
-        pixels=check_pixels(pixels),
-        warnings=check_flag("warnings", warnings),
-        limits=parser_limits,
-        batch_bytes=batch_bytes,
-    )
-    listing = list_files(path, storage_options)
-    partitions = plan_partitions(
-        listing, reads_pixels=options.pixels == "bytes", npartitions=npartitions
-    )
-    return ReadPlan(partitions, PartitionReader(listing.stores, options))
 
 
 def read_bulk_data(uri: str, storage_options: Mapping[str, Any] | None = None) -> bytes:

@@ -109,10 +109,11 @@ def build_frames(engine: str, plan: ReadPlan, options: Mapping[str, object]) -> 
     BackendContractError
         The backend returned something other than `DicomFrames`.
     """
-    frames = get_backend(engine).build(plan, **options)
+    backend = get_backend(engine)
+    frames = backend.build(plan, **options)
     if not isinstance(frames, DicomFrames):
         raise _breach(_find(engine), f"its build returned {_kind(frames)}, not DicomFrames")
-    return frames
+    return frames._bind(backend, plan)
 
 
 def list_engines() -> list[EngineInfo]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pydicom
 import pytest
+from pydicom.uid import MediaStorageDirectoryStorage
 
 import dicomframe
 from dicomframe import (
     BulkDataError,
     InvalidOptionError,
+    Manifest,
     UnknownEngineError,
     UnknownTagError,
     read_bulk_data,
@@ -32,7 +35,8 @@ def test_options_of_scan_are_those_of_read_without_the_engine() -> None:
 def test_scan_gives_every_file_once_and_counts_add_up() -> None:
     files = [path for path in real_files().rglob("*") if path.is_file()]
     table = pa.Table.from_batches(scan_dicom(real_files(), pixels="none"))
-    found = [origin.removeprefix("file://") for origin in table["origin"].to_pylist()]
+    # zipMR.gz is an archive: the file in it is the row.
+    found = [origin.rpartition("file://")[2] for origin in table["origin"].to_pylist()]
     assert sorted(found) == sorted(map(str, files))
     assert 0 < table["reason"].null_count < table.num_rows
 
@@ -59,6 +63,9 @@ def test_missing_path_is_an_error_before_anything_is_read(path: Any) -> None:
         ({"limits": {"depth": 3}}, InvalidOptionError, ["'depth'", "nesting_depth", "batch_bytes"]),
         ({"limits": {"nesting_depth": 0}}, InvalidOptionError, ["'nesting_depth'", "at least 1"]),
         ({"limits": 7}, InvalidOptionError, ["header_bytes"]),
+        ({"include": 3}, InvalidOptionError, ["include", "3"]),
+        ({"exclude": ["*.dcm", ""]}, InvalidOptionError, ["exclude", "'*.dcm'"]),
+        ({"progress": "yes"}, InvalidOptionError, ["True, False or a callable", "'yes'"]),
         ({"tags": ["PatientAgee"]}, UnknownTagError, ["'PatientAge'"]),
         ({"tags": {"metadata": "PatientAge"}}, UnknownTagError, ["'metadata'"]),
     ],
@@ -81,6 +88,25 @@ def test_limits_are_options_and_a_passed_one_is_named() -> None:
         assert name in row["detail"]
     whole = next(scan_dicom(path, limits={"inline_text_bytes": 4}))["metadata"][0].as_py()
     assert "BulkDataURI" in json.loads(whole)["00080016"]
+
+
+def test_a_dicomdir_is_a_row_like_any_other_and_no_guide(tmp_path: Path) -> None:
+    dicomdir = real_files("dicomdirtests/DICOMDIR")
+    (tmp_path / "DICOMDIR").write_bytes(dicomdir.read_bytes())
+    shutil.copy(real_files("CT_small.dcm"), tmp_path / "IM0")
+    assert len(pydicom.dcmread(dicomdir).DirectoryRecordSequence) > 2  # it names other files
+    batch = next(scan_dicom(tmp_path, tags=["MediaStorageSOPClassUID"], pixels="none"))
+    assert batch["reason"].null_count == batch.num_rows == 2
+    assert batch["MediaStorageSOPClassUID"][0].as_py() == MediaStorageDirectoryStorage
+    assert next(scan_dicom(tmp_path, exclude="DICOMDIR")).num_rows == 1
+
+
+def test_a_manifest_is_read_like_a_listing() -> None:
+    paths = [real_files(name) for name in ("CT_small.dcm", "MR_small.dcm")]
+    listed = pa.Table.from_batches(scan_dicom(paths))
+    table = pa.table({"origin": [f"file://{path}" for path in paths]})
+    for manifest in (table, Manifest(table)):
+        assert pa.Table.from_batches(scan_dicom(manifest)).equals(listed)
 
 
 def test_unknown_engine_is_told_before_a_wrong_path() -> None:

@@ -139,6 +139,24 @@ def test_scan_takes_several_paths(run: Run, folder: Path) -> None:
     assert counts(ran.out)["files"] == 2
 
 
+def test_scan_reads_what_is_included_and_not_excluded(run: Run, folder: Path) -> None:
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden/9.dcm").write_bytes(make_ct())
+    assert counts(run("scan", folder).out)["files"] == 6
+    assert counts(run("scan", folder, "--exclude", ".*", "--exclude", "*.txt").out)["files"] == 4
+    assert counts(run("scan", folder, "--include", "?.dcm").out)["files"] == 4
+    assert counts(run("scan", folder, "--include", ".hidden/*").out)["files"] == 1
+
+
+def test_scan_reads_again_what_an_earlier_scan_found_corrupt(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    run("scan", folder, "--out", tmp_path / "frames")
+    ran = run("scan", "--manifest", tmp_path / "frames/corrupt")
+    assert ran.code == 0
+    assert counts(ran.out)["files"] == counts(ran.out)["corrupt rows"] == 2
+
+
 def test_scan_of_an_empty_folder_counts_nothing(run: Run, tmp_path: Path) -> None:
     ran = run("scan", tmp_path)
     assert ran.code == 0
@@ -362,6 +380,9 @@ def test_out_that_is_a_file_is_refused(run: Run, folder: Path) -> None:
         (["scan", "FOLDER", "--storage-option", "port:=x"], "JSON"),
         (["scan", "FOLDER", "--strct"], "--strict"),
         (["scan"], "PATH"),
+        (["scan", "FOLDER", "--manifest", "list.csv"], "--manifest"),
+        (["scan", "--manifest", "nowhere.csv"], "does not exist"),
+        (["scan", "FOLDER", "--include", ""], "include"),
         (["scna"], "'scna'"),
         (["demo", "--engine", "spork"], "'spork'"),
     ],
@@ -487,6 +508,12 @@ def test_terminal_gets_a_bar_on_stderr_that_is_gone_at_the_end(folder: Path) -> 
     assert shown.endswith("\x1b[2K")
     assert not CONTROL.search(out)
     assert counts(out)["files"] == 5
+
+
+def test_a_terminal_is_told_how_many_files_were_found(folder: Path) -> None:
+    shown, code, _ = run_on_terminal("scan", folder, columns=80)
+    assert code == 0
+    assert "listing files: 5 found" in shown
 
 
 def test_dumb_terminal_gets_no_bar(folder: Path) -> None:

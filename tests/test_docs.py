@@ -16,6 +16,7 @@ from dicomframe.dicom.inspection import WARNINGS
 from dicomframe.dicom.limits import Limits
 from dicomframe.scan.options import BATCH_BYTES
 from dicomframe.scan.schema import RESERVED_COLUMNS
+from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -37,7 +38,18 @@ def test_every_option_of_a_read_is_documented() -> None:
 
 
 def test_every_column_is_documented() -> None:
-    assert set(RESERVED_COLUMNS) - {"bytes_read"} <= names_in(doc("reading.md"))
+    hidden = {"bytes_read", "requests", "pixel_place"}
+    assert set(RESERVED_COLUMNS) - hidden <= names_in(doc("reading.md"))
+    assert hidden <= names_in(doc("writing-a-backend.md"))
+
+
+def test_every_option_of_a_transfer_is_documented_with_its_default() -> None:
+    text = doc("storage.md")
+    for field in dataclasses.fields(Transfer):
+        assert f"| `{field.name}` |" in text
+    assert Transfer(128 << 10, 64, 64 << 20, 10, 30) == DEFAULT_TRANSFER
+    for words in ("128 KiB", "| 64 |", "64 MiB", "| 10 |", "30 s"):
+        assert words in text
 
 
 def test_every_reason_and_warning_is_documented_and_no_other() -> None:

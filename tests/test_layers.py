@@ -144,14 +144,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_wheel_holds_three_packages_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_four_packages_and_nothing_else(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     packages = {top for top in tops if not top.endswith(".dist-info")}
-    assert packages == {"dicomframe", "dicomframe_spark", "dicomframe_dask"}
-    assert len(tops) == 4
+    assert packages == {"dicomframe", "dicomframe_spark", "dicomframe_dask", "pyspark_dicom"}
+    assert len(tops) == 5
 
 
 def test_each_package_of_the_wheel_is_typed(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for package in ("dicomframe", "dicomframe_spark", "dicomframe_dask"):
+    for package in ("dicomframe", "dicomframe_spark", "dicomframe_dask", "pyspark_dicom"):
         assert f"{package}/py.typed" in names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +10,19 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 import pyarrow as pa
-from dask.dataframe.dask_expr._expr import Expr, Index
-from dask.dataframe.dask_expr.io import FromMapProjectable
 
-from dicomframe.plugin import Backend, DicomFrames, Partition, PartitionReader, ReadPlan, hookimpl
+from dicomframe.plugin import (
+    Backend,
+    DicomFrames,
+    Partition,
+    PartitionReader,
+    PartitionTask,
+    PixelFinder,
+    ReadPlan,
+    hookimpl,
+)
+from dicomframe_dask.late import add_pixels
+from dicomframe_dask.rows import select_rows, to_pandas
 
 
 class DaskBackend(Backend):
@@ -25,31 +33,63 @@ class DaskBackend(Backend):
 
         Both come from one source, so ``dask.compute(dicom, corrupt)`` reads each file once.
         """
-        # Dask would turn Arrow strings into another string type otherwise.
-        with dask.config.set({"dataframe.convert-string": False}):
-            source = dd.from_map(
-                _ReadPartition(plan.reader),
-                plan.partitions,
-                meta=_to_pandas(plan.schema.empty_table()),
-                label="dicom",
-            )
-            both = dd.DataFrame(_ReadDicom(*source.expr.operands))
-            sound = both["reason"].isna()
-            return DicomFrames(
-                dicom=both[sound][plan.dicom_schema.names],
-                corrupt=both[~sound][plan.corrupt_schema.names],
-            )
+        return _split(_read(plan), plan)
 
     def to_arrow(self, frame: Any) -> pa.Table:
         """Compute `frame` on the scheduler that Dask is set to, without its index."""
         table = pa.Table.from_pandas(frame.compute(), preserve_index=False)
         return table.replace_schema_metadata(None)
 
+    def collect(self, frames: DicomFrames, plan: ReadPlan, task: PartitionTask) -> pa.Table:  # noqa: ARG002
+        """Run `task` on the workers of the scheduler that Dask is set to."""
+        return self.to_arrow(_map(_RunTask(task), plan, task.schema, repr(task)))
+
+    def persist(self, frames: DicomFrames, plan: ReadPlan) -> DicomFrames:  # noqa: ARG002
+        """Keep the source of both frames, so what a dying worker loses is lost to both."""
+        return _split(_read(plan).persist(), plan)
+
+    def with_pixels(self, frame: Any, finder: PixelFinder) -> Any:
+        """Read the pixels of each partition; a column that is not used later is not read."""
+        return add_pixels(frame, finder)
+
 
 @hookimpl
 def dicomframe_register_backend() -> Backend:
     """Return the backend of the engine ``dask``."""
     return DaskBackend()
+
+
+# Dask would turn Arrow strings into another string type otherwise.
+_KEEP_TYPES = {"dataframe.convert-string": False}
+
+
+def _read(plan: ReadPlan) -> dd.DataFrame:
+    """Return both frames side by side."""
+    return _map(_ReadPartition(plan.reader), plan, plan.schema, "read_dicom")
+
+
+def _map(function: Any, plan: ReadPlan, schema: pa.Schema, label: str) -> dd.DataFrame:
+    # Dask cuts the names of fused tasks at the first hyphen: what it shows begins with `label`.
+    with dask.config.set(_KEEP_TYPES):
+        meta = to_pandas(schema.empty_table())
+        return dd.from_map(function, _Partitions(plan.partitions), meta=meta, label=label)
+
+
+def _split(both: dd.DataFrame, plan: ReadPlan) -> DicomFrames:
+    with dask.config.set(_KEEP_TYPES):
+        return DicomFrames(
+            dicom=select_rows(both, "dicom", plan.dicom_schema.names),
+            corrupt=select_rows(both, "corrupt", plan.corrupt_schema.names),
+        )
+
+
+class _Partitions(tuple[Partition, ...]):
+    """What Dask prints into the plan of every frame that derives from these."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} partitions, {sum(map(len, self))} files>"
 
 
 @dataclass(frozen=True)
@@ -59,28 +99,18 @@ class _ReadPartition:
     reader: PartitionReader
 
     def __call__(self, partition: Partition, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        return _to_pandas(pa.Table.from_batches(self.reader(partition, columns)))
+        return to_pandas(pa.Table.from_batches(self.reader(partition, columns)))
 
     def __repr__(self) -> str:
-        # Dask prints it into the name and the plan of every frame that derives from this one.
         return "read_dicom"
 
 
-class _ReadDicom(FromMapProjectable):  # type: ignore[misc]
-    """What `from_map` makes, which reads all columns, pixels too, for ``len(frame)``.
+@dataclass(frozen=True)
+class _RunTask:
+    task: PartitionTask
 
-    Dask asks for the index then, and hands that wish down to Parquet alone.
-    """
+    def __call__(self, partition: Partition) -> pd.DataFrame:
+        return to_pandas(pa.Table.from_batches([self.task(partition)]))
 
-    @functools.cached_property
-    def _name(self) -> str:
-        return f"read-{super()._name}"  # Dask takes two expressions of one name for the same
-
-    def _simplify_up(self, parent: Expr, dependents: Any) -> Expr | None:
-        if isinstance(parent, Index) and self.operand("columns") is None:
-            return Index(self.substitute_parameters({"columns": ["reason"]}))
-        return super()._simplify_up(parent, dependents)
-
-
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    def __repr__(self) -> str:
+        return repr(self.task)

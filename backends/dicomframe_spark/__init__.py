@@ -10,40 +10,74 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession, functions, types
+from pyspark.sql import SparkSession
 
-from dicomframe.plugin import Backend, DicomFrames, EngineStartError, ReadPlan, hookimpl
+from dicomframe.plugin import (
+    Backend,
+    DicomFrames,
+    EngineStartError,
+    InvalidOptionError,
+    PartitionTask,
+    ReadPlan,
+    hookimpl,
+)
+from dicomframe_spark.frames import (
+    make_corrupt_frame,
+    make_dicom_frame,
+    make_kept_frames,
+    run_task,
+)
 from dicomframe_spark.java import WAYS_OUT, find_java_home
-from dicomframe_spark.task import make_task
+from dicomframe_spark.schema import restore_types
 
 
 class SparkBackend(Backend):
     """Build Spark DataFrames, on classic sessions as well as on Spark Connect."""
 
-    def build(self, plan: ReadPlan, *, session: SparkSession | None = None) -> DicomFrames:
+    def build(
+        self, plan: ReadPlan, *, session: SparkSession | None = None, late_pixels: bool = True
+    ) -> DicomFrames:
         """Return the frames, of `session`, else of the active session, else of a new local one.
 
         Each frame reads by itself. Corrupt files are looked for without reading pixels.
+
+        Parameters
+        ----------
+        plan
+            What to read.
+        session
+            A session, classic or of Spark Connect.
+        late_pixels
+            Read ``pixel_data`` in a step of its own, for the rows that are left after filters
+            and limits and only where the column is used; False to read it with the header, in
+            one pass over the files.
 
         Raises
         ------
         EngineStartError
             There is no session and a local one cannot start.
+        InvalidOptionError
+            `late_pixels` is no bool.
         """
+        if not isinstance(late_pixels, bool):
+            raise InvalidOptionError(f"late_pixels must be True or False, found {late_pixels!r}")
         session = session or _active_session() or start_local_session()
-        dicom = _read(session, plan, [*plan.dicom_schema.names, "reason"])
-        corrupt = _read(session, plan, plan.corrupt_schema.names)
-        reason = functions.col("reason")
         return DicomFrames(
-            dicom=dicom.where(reason.isNull()).drop("reason"),
-            corrupt=corrupt.where(reason.isNotNull()),
+            dicom=make_dicom_frame(session, plan, late_pixels=late_pixels),
+            corrupt=make_corrupt_frame(session, plan),
         )
 
     def to_arrow(self, frame: Any) -> pa.Table:
         """Collect `frame` on the driver, in the types of the plan where Spark has others."""
-        table: pa.Table = frame.toArrow()
-        fields = [pa.field(f.name, _plan_type(f.name, f.type)) for f in table.schema]
-        return table.cast(pa.schema(fields))
+        return restore_types(frame.toArrow())
+
+    def collect(self, frames: DicomFrames, plan: ReadPlan, task: PartitionTask) -> pa.Table:
+        """Run `task` on the workers of the session of `frames`."""
+        return run_task(frames.dicom.sparkSession, plan, task)
+
+    def persist(self, frames: DicomFrames, plan: ReadPlan) -> DicomFrames:
+        """Read all files now, into memory and, where that is full, the disks of the executors."""
+        return DicomFrames(*make_kept_frames(frames.dicom.sparkSession, plan))
 
 
 @hookimpl
@@ -88,46 +122,6 @@ def _active_session() -> SparkSession | None:
         return SparkSession.active()
     except PySparkException:
         return None
-
-
-def _read(session: SparkSession, plan: ReadPlan, columns: list[str]) -> DataFrame:
-    count = len(plan.partitions)
-    schema = types.StructType(
-        [types.StructField(name, _spark_type(plan.schema.field(name).type)) for name in columns]
-    )
-    # One row in each partition: no shuffle, and the same on Spark Connect.
-    return session.range(0, count, 1, count).mapInArrow(make_task(plan, columns), schema)
-
-
-def _spark_type(arrow: pa.DataType) -> types.DataType:
-    if pa.types.is_list(arrow):
-        return types.ArrayType(_spark_type(arrow.value_type))
-    if pa.types.is_decimal(arrow):
-        return types.DecimalType(arrow.precision, arrow.scale)
-    return _SPARK_TYPES[arrow]
-
-
-_SPARK_TYPES: dict[pa.DataType, types.DataType] = {
-    pa.string(): types.StringType(),
-    pa.int64(): types.LongType(),
-    pa.float64(): types.DoubleType(),
-    pa.bool_(): types.BooleanType(),
-    pa.date32(): types.DateType(),
-    pa.timestamp("us"): types.TimestampNTZType(),  # no time zone of any machine can change it
-    pa.binary(): types.BinaryType(),
-    pa.large_binary(): types.BinaryType(),
-}
-
-
-def _plan_type(name: str, arrow: pa.DataType) -> pa.DataType:
-    """Return the type that the plan has for a column that Spark returns as `arrow`."""
-    if pa.types.is_list(arrow):
-        return pa.list_(_plan_type("", arrow.value_type))
-    if name == "pixel_data":
-        return pa.large_binary()
-    if pa.types.is_large_string(arrow):
-        return pa.string()
-    return pa.binary() if pa.types.is_large_binary(arrow) else arrow
 
 
 @contextmanager

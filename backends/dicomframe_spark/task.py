@@ -1,16 +1,18 @@
-"""What a Spark task does: read its partitions into batches that Spark can take."""
+"""What a Spark task does: read its files into Arrow that Spark can take."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import cloudpickle
 
 if TYPE_CHECKING:
-    from dicomframe.plugin import ReadPlan
+    from dicomframe.plugin import PartitionTask, ReadPlan
 
 MAX_BINARY_BYTES = 2**31 - 2**27
 """The longest value that Spark is given; a longer one is null.
@@ -20,28 +22,62 @@ fails, or the executor with it: the other columns need their room.
 """
 
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+PixelTask = Callable[[Iterator[tuple[pa.Array, pa.Array]]], Iterator[pa.Array]]
+PandasPixelTask = Callable[[Iterator[Any]], Iterator[Any]]
 
 
 def make_task(plan: ReadPlan, columns: list[str]) -> Task:
     """Return the function for ``mapInArrow`` over the numbers of the partitions of `plan`."""
-    payload = pickle.dumps((plan, columns))
+    payload = cloudpickle.dumps((plan, columns))
 
     # Spark ships a nested function by value and no module of ours with it, so it can still
     # speak on a worker that has none. Its name is all that a query plan shows.
     def read_dicom(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import sys  # noqa: PLC0415
+        yield from load_task().read_partitions(payload, batches)
 
-        try:
-            from dicomframe_spark.task import read_partitions  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError(
-                f"the Spark worker runs {sys.executable!r}, which cannot import dicomframe "
-                f"({error}), install 'dicomframe[spark]' there, or set the environment variable "
-                "PYSPARK_PYTHON to a Python that has it before the session starts"
-            ) from error
-        yield from read_partitions(payload, batches)
-
+    load_task = _make_loader()
     return read_dicom
+
+
+def make_partition_task(plan: ReadPlan, task: PartitionTask) -> Task:
+    """Return the function for ``mapInArrow`` that runs `task` for partitions of `plan`."""
+    payload = cloudpickle.dumps((plan.partitions, task))
+
+    def run_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from load_task().run_partitions(payload, batches)
+
+    load_task = _make_loader()
+    return run_task
+
+
+def make_pixel_task(plan: ReadPlan) -> PixelTask:
+    """Return the function of an iterator UDF over the columns ``origin`` and ``pixel_place``."""
+    payload = cloudpickle.dumps(plan.pixel_reader)
+
+    def read_pixels(rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
+        yield from load_task().read_places(payload, rows)
+
+    load_task = _make_loader()
+    return read_pixels
+
+
+def make_pandas_pixel_task(plan: ReadPlan) -> PandasPixelTask:
+    """Return the function of `make_pixel_task` for a UDF over pandas series."""
+    read_arrays = make_pixel_task(plan)
+
+    import pandas as pd  # noqa: PLC0415  (PySpark's own need for such a UDF)
+
+    def read_pixels(rows: Iterator[Any]) -> Iterator[Any]:
+        arrays = (tuple(pa.array(column, from_pandas=True) for column in row) for row in rows)
+        for piece in read_arrays(arrays):
+            yield piece.to_pandas()
+
+    # PySpark tells the kind of a UDF by its types.
+    read_pixels.__annotations__ = {
+        "rows": Iterator[tuple[pd.Series, pd.Series]],
+        "return": Iterator[pd.Series],
+    }
+    return read_pixels
 
 
 def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,6 +87,26 @@ def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterat
         for number in numbers.column(0).to_pylist():
             for batch in plan.reader(plan.partitions[number], columns):
                 yield from fit_batch(batch)
+
+
+def run_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what a task returns for the partitions whose numbers `batches` hold."""
+    partitions, task = pickle.loads(payload)  # noqa: S301  (ours, of make_partition_task)
+    for numbers in batches:
+        for number in numbers.column(0).to_pylist():
+            yield task(partitions[number])
+
+
+def read_places(payload: bytes, rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
+    """Yield the Pixel Data of the files whose origins and places `rows` hold.
+
+    The pieces are smaller than the batches of `rows`, whose number of rows Spark chooses: only
+    a piece is in memory at a time.
+    """
+    pixel_reader = pickle.loads(payload)  # noqa: S301  (ours, of make_pixel_task)
+    for origins, places in rows:
+        for piece in pixel_reader(origins.cast(pa.string()), places.cast(pa.string())):
+            yield from fit_array(piece)
 
 
 def fit_batch(
@@ -71,6 +127,33 @@ def fit_batch(
         yield from fit_batch(
             half.take(pa.array(range(half.num_rows))), max_binary_bytes=max_binary_bytes
         )
+
+
+def fit_array(array: pa.Array, *, max_binary_bytes: int = MAX_BINARY_BYTES) -> Iterator[pa.Array]:
+    """Yield the values of a large binary array as `fit_batch` does those of a batch."""
+    for batch in fit_batch(
+        pa.RecordBatch.from_arrays([array], ["values"]), max_binary_bytes=max_binary_bytes
+    ):
+        yield batch.column(0)
+
+
+def _make_loader() -> Callable[[], ModuleType]:
+    """Return what imports this module on a worker, or tells how to make it importable."""
+
+    def load_task() -> ModuleType:
+        import importlib  # noqa: PLC0415
+        import sys  # noqa: PLC0415
+
+        try:
+            return importlib.import_module("dicomframe_spark.task")
+        except ImportError as error:
+            raise ImportError(
+                f"the Spark worker runs {sys.executable!r}, which cannot import dicomframe "
+                f"({error}), install 'dicomframe[spark]' there, or set the environment variable "
+                "PYSPARK_PYTHON to a Python that has it before the session starts"
+            ) from error
+
+    return load_task
 
 
 def _narrow(column: pa.Array, max_bytes: int) -> pa.Array | None:

@@ -122,10 +122,19 @@ def demo(
 )
 def scan(
     paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH", hidden=True),
-    ],
+        list[str] | None,
+        typer.Argument(metavar="PATH", hidden=True, show_default=False),
+    ] = None,
     *,
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            "--manifest",
+            metavar="FILE",
+            help="Read the files that FILE names, instead of PATH: Parquet, CSV, text with a URL "
+            "on each line, or the manifest.json of an S3 Inventory.",
+        ),
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option("--engine", metavar="NAME", help="Who reads; by default this process alone."),
@@ -163,6 +172,24 @@ def scan(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what an earlier scan wrote there.")
     ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="Read only what fits: a glob for a name ('*.dcm'), or with a slash for a path "
+            "below PATH ('ct/**'); may be repeated.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave out files and folders that fit, such as '.*' for hidden ones; may be "
+            "repeated.",
+        ),
+    ] = None,
     npartitions: Annotated[
         int | None,
         typer.Option(
@@ -184,13 +211,16 @@ def scan(
 ) -> None:
     """Scan files."""
     request = ScanRequest(
-        paths=paths,
+        paths=paths or (),
+        manifest=manifest,
         engine=engine,
         tags=tags or (),
         pixels=pixels,
         warnings=warnings,
         out=out,
         overwrite=overwrite,
+        include=include or (),
+        exclude=exclude or (),
         npartitions=npartitions,
         storage_options=parse_storage_options(storage_option or ()),
         strict=strict,

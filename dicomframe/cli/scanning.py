@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Column
 from rich.text import Text
 
@@ -25,6 +26,9 @@ from dicomframe.cli.summary import Tally, print_datasets, print_summary
 from dicomframe.cli.tables import make_console
 from dicomframe.errors import DicomFrameError
 from dicomframe.plugin import ReadPlan
+from dicomframe.scan.manifest import Manifest
+from dicomframe.scan.progress import Progress
+from dicomframe.scan.request import Paths
 
 __all__ = ["ScanRequest", "check_engine", "parse_storage_options", "plan_or_fail", "run_scan"]
 
@@ -34,12 +38,15 @@ class ScanRequest:
     """Hold what ``dicomframe scan`` was asked for; it may hold credentials."""
 
     paths: Sequence[str]
+    manifest: str | None
     engine: str | None
     tags: Sequence[str]
     pixels: str
     warnings: bool
     out: Path | None
     overwrite: bool
+    include: Sequence[str]
+    exclude: Sequence[str]
     npartitions: int | None
     storage_options: dict[str, Any]
     strict: bool
@@ -57,14 +64,17 @@ def run_scan(request: ScanRequest) -> ExitCode:
         check_engine(request.engine)
     console, shows_progress = make_console(stderr=True), _is_terminal()
     with ExitStack() as stack, quiet():
-        with console.status("listing files") if shows_progress else nullcontext():
+        with _count_found(console, shown=shows_progress) as progress:
             plan = plan_or_fail(
-                list(request.paths),
+                _choose_input(request),
                 tags=_split_tags(request.tags),
                 pixels=request.pixels,
                 warnings=request.warnings,
                 npartitions=request.npartitions,
                 storage_options=request.storage_options or None,
+                include=list(request.include),
+                exclude=list(request.exclude),
+                progress=progress,
             )
         folder = None
         if request.out is not None:
@@ -118,7 +128,7 @@ def check_engine(engine: str) -> None:
         raise CommandError(str(error)) from error
 
 
-def plan_or_fail(paths: Sequence[str | os.PathLike[str]], **options: Any) -> ReadPlan:
+def plan_or_fail(path: Paths, **options: Any) -> ReadPlan:
     """Return the plan of a read.
 
     Raises
@@ -127,7 +137,7 @@ def plan_or_fail(paths: Sequence[str | os.PathLike[str]], **options: Any) -> Rea
         What `plan_read` says.
     """
     try:
-        return plan_read(list(paths), **options)
+        return plan_read(path, **options)
     except (DicomFrameError, FileNotFoundError, ImportError) as error:
         raise CommandError(str(error)) from error
 
@@ -178,6 +188,12 @@ def _parse_value(text: str, number: int, *, is_json: bool) -> Any:
         ) from None
 
 
+def _choose_input(request: ScanRequest) -> Paths:
+    if (request.manifest is None) == (not request.paths):
+        raise CommandError("scan needs PATH or --manifest FILE, one of both; see --help")
+    return list(request.paths) if request.manifest is None else Manifest(request.manifest)
+
+
 def _split_tags(given: Sequence[str]) -> list[str] | None:
     tags = [tag.strip() for each in given for tag in each.split(",")]
     return [tag for tag in tags if tag] or None
@@ -207,11 +223,21 @@ def _clock(seconds: float) -> str:
 
 
 @contextmanager
+def _count_found(console: Console, *, shown: bool) -> Iterator[Progress]:
+    """Show how many files were found so far."""
+    if not shown:
+        yield False
+        return
+    with console.status("listing files") as status:
+        yield lambda count: status.update(f"listing files: {count:,} found")
+
+
+@contextmanager
 def _progress(total: int, engine: str | None, *, shown: bool) -> Iterator[Any]:
     if not shown:
         yield lambda _: None
         return
-    progress = Progress(
+    bar = ProgressBar(
         TextColumn(engine or "reading", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=None),
         TextColumn(
@@ -222,6 +248,6 @@ def _progress(total: int, engine: str | None, *, shown: bool) -> Iterator[Any]:
         transient=True,
         expand=True,
     )
-    with progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from dicomframe.dicom.values import swap_words, word_bytes
+from dicomframe.dicom.values import EMPTY, swap_words, word_bytes
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 _FRAGMENT = re.compile(
@@ -57,7 +57,7 @@ class BulkURI:
 
 
 class BulkWriter:
-    """Write the members of values that stay in one file.
+    """Write of values that stay in one file where they are.
 
     Parameters
     ----------
@@ -73,19 +73,18 @@ class BulkWriter:
         self._before = b"%b#offset=" % _to_json(origin)[1:-1].encode()
         self._after = b"&inflated=1" if inflated else b""
 
-    def member(self, prefix: bytes, offset: int, length: int, turned_vr: str | None) -> bytes:
-        """Return a member with a BulkDataURI, or an empty one for no bytes.
+    def rest(self, offset: int, length: int, turned_vr: str | None = None) -> bytes:
+        """Return what follows the beginning of a member, as an encoder does.
 
         `turned_vr` is the VR of a value whose words are big endian.
         """
         if not length:
-            return prefix + b"}"
+            return EMPTY
         size = word_bytes(turned_vr) if turned_vr else 1
-        return b'%b,"BulkDataURI":"%b%d&length=%d%b%b"}' % (
-            prefix,
-            self._before,
-            offset,
-            length,
-            self._after,
-            b"&swap=%d" % size if size > 1 else b"",
-        )
+        swap = b"&swap=%d" % size if size > 1 else b""
+        place = self._before, offset, length, self._after, swap
+        return b',"BulkDataURI":"%b%d&length=%d%b%b"}' % place
+
+
+NO_BULK = BulkWriter("", inflated=False)
+"""For those who do not look at what stays in the file."""

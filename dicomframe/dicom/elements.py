@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from dicomframe.dicom.damage import Damage, tag_name
@@ -15,29 +15,25 @@ from dicomframe.dicom.dictionary import (
     lookup_private_vr,
     lookup_vr,
 )
-from dicomframe.dicom.encodings import (
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    Encoding,
-    read_tag,
-)
-from dicomframe.dicom.values import Encoder, get_encoder
+from dicomframe.dicom.encodings import Encoding, read_tag
+from dicomframe.dicom.text import DEFAULT_CHARSET, Charset, charset_of
+from dicomframe.dicom.values import ByteOrder, Encoder, get_encoder
 
 PLAIN = 0
 PIXEL_REPRESENTATION = 1
 LUT_DESCRIPTOR = 2
 PRIVATE_CREATOR = 3
-LAST_NOTED = 3
+TRANSFER_SYNTAX = 4
+LAST_NOTED = 4
 """Up to this kind elements are encoded alike; all but plain ones are then noted in the context."""
-CHARACTER_SET = 4
-SEQUENCE = 5
-PIXELS = 6
-GROUP_LENGTH = 7
-BY_CONTEXT = 8
+CHARACTER_SET = 5
+SEQUENCE = 6
+PIXELS = 7
+GROUP_LENGTH = 8
+BY_CONTEXT = 9
 """The VR depends on more than the tag: private, ambiguous, or UN."""
-DELIMITER = 9
-INVALID_VR = 10
+DELIMITER = 10
+INVALID_VR = 11
 
 INVALID_VR_BYTES = 4096
 """How much is looked at to tell how an element without a VR is written."""
@@ -46,6 +42,7 @@ PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float Pixel Data, Double Float Pixel Data and Pixel Data."""
 
 _KINDS = {
+    0x00020010: TRANSFER_SYNTAX,
     0x00080005: CHARACTER_SET,
     0x00280103: PIXEL_REPRESENTATION,
     0x00283002: LUT_DESCRIPTOR,
@@ -151,36 +148,44 @@ class EntryTable(dict[bytes, Entry]):
         return make_entry(tag, vr, self.encoding)
 
 
-_TABLES = {
-    encoding: EntryTable(encoding) for encoding in (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
-}
-
-
+@cache
 def table_of(encoding: Encoding) -> EntryTable:
     """Return the table that all walks in one encoding share."""
-    return _TABLES[encoding]
+    return EntryTable(encoding)
 
 
 class Context:
     """Hold what earlier elements of a data set decide for later ones.
 
+    Parameters
+    ----------
+    charset : Charset
+        The character set in force at its beginning.
+    signed : bool
+        Pixel Representation (0028,0103) around it is 1.
+
     Attributes
     ----------
-    creators : dict
-        The private creator of each reserved block, by group and block number.
+    charset : Charset
+        The character set in force; items inherit it.
     signed : bool
-        Pixel Representation (0028,0103) is 1; items inherit it.
+        Pixel Representation is 1; items inherit it.
     single_lut_entry : bool
         LUT Descriptor (0028,3002) announces one entry (PS3.3 section C.11.1.1.1).
+    creators : dict
+        The private creator of each reserved block, by group and block number.
+    noted : dict
+        What all this was taken from: kind and value by tag.
     """
 
-    __slots__ = ("_noted", "creators", "signed", "single_lut_entry")
+    __slots__ = ("charset", "creators", "noted", "signed", "single_lut_entry")
 
-    def __init__(self, *, signed: bool = False) -> None:
-        self._noted = 0
-        self.creators: dict[int, str] = {}
+    def __init__(self, charset: Charset = DEFAULT_CHARSET, *, signed: bool = False) -> None:
+        self.charset = charset
         self.signed = signed
         self.single_lut_entry = False
+        self.creators: dict[int, str] = {}
+        self.noted: dict[int, tuple[int, bytes]] = {}
 
     def resolve_vr(self, tag: int) -> str | None:
         """Return the VR of an element that does not carry a usable one, None if unknown.
@@ -201,18 +206,20 @@ class Context:
             return "US" if self.single_lut_entry else "OW"
         return "OW"
 
-    def note(self, kind: int, tag: int, raw: bytes, encoding: Encoding) -> None:
-        """Remember an element that later ones depend on."""
+    def note(self, kind: int, tag: int, raw: bytes, order: ByteOrder) -> None:
+        """Remember an element that later ones depend on; of two with one tag the first counts."""
+        if tag in self.noted:
+            return
+        self.noted[tag] = kind, raw
         if kind == PRIVATE_CREATOR:
             block = (tag >> 16) << 8 | tag & 0xFF
-            self.creators.setdefault(block, raw.decode("latin-1").strip(" \0"))
-        elif self._noted & 1 << kind:
-            return  # of two elements with one tag the first counts
+            self.creators[block] = raw.decode("latin-1").strip(" \0")
+        elif kind == CHARACTER_SET:
+            self.charset = charset_of(raw)
         elif kind == PIXEL_REPRESENTATION and len(raw) == 2:
-            self.signed = int.from_bytes(raw, encoding.order) == 1
+            self.signed = int.from_bytes(raw, order) == 1
         elif kind == LUT_DESCRIPTOR and len(raw) >= 2:
-            self.single_lut_entry = int.from_bytes(raw[:2], encoding.order) == 1
-        self._noted |= 1 << kind
+            self.single_lut_entry = int.from_bytes(raw[:2], order) == 1
 
 
 def measure_invalid_vr(

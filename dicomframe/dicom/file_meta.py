@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
-from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.dictionary import VRS, lookup_vr
-from dicomframe.dicom.elements import INVALID_VR_BYTES, make_entry, measure_invalid_vr, table_of
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.dictionary import VRS
+from dicomframe.dicom.elements import table_of
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -20,16 +22,18 @@ from dicomframe.dicom.encodings import (
     read_tag,
 )
 from dicomframe.dicom.inspection import Inspection
-from dicomframe.dicom.text import DEFAULT_CHARSET
-from dicomframe.dicom.values import UnfitValue
+from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.members import find_member
+from dicomframe.dicom.scopes import Job
+from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window
 
+_ANY_SIZE = 1 << 62
 _MAGIC_AT = 128
 _HEAD_BYTES = 12
 
 
-@dataclass(slots=True)
-class FileMeta:
+class FileMeta(NamedTuple):
     """Hold what stands before the data set.
 
     Attributes
@@ -38,60 +42,62 @@ class FileMeta:
         Where in the file the data set begins.
     has_preamble : bool
         Whether the file begins with 128 bytes and ``DICM``.
-    values : dict
-        VR and value field of each element of group 0002, by tag.
-    places : list of tuple
-        Tag, beginning and beginning of the value of each, in the order of the file.
-    group_length_lies : bool
-        Whether (0002,0000) tells another end of the group than the one that is there.
-    invalid_vrs : list of int
-        Tags whose VR is none.
+    walk : Walk or None
+        The walk over group 0002, if there is one.
     """
 
     data_set_at: int
     has_preamble: bool
-    values: dict[int, tuple[str, bytes]] = field(default_factory=dict)
-    places: list[tuple[int, int, int]] = field(default_factory=list)
-    group_length_lies: bool = False
-    invalid_vrs: list[int] = field(default_factory=list)
+    walk: Walk | None = None
 
     @property
     def transfer_syntax(self) -> str:
         """The UID in (0002,0010), empty if there is none."""
-        return self.values.get(0x00020010, ("UI", b""))[1].rstrip(b" \0").decode("latin-1")
+        noted = {} if self.walk is None else self.walk.context.noted
+        return noted.get(0x00020010, (0, b""))[1].rstrip(b" \0").decode("latin-1")
 
     def find(self, tag: int) -> bytes | None:
         """Return an element of group 0002 as a member of a DICOM JSON object, None without it."""
-        vr, raw = self.values.get(tag, (None, b""))
-        if vr is None:
-            return None
-        entry = make_entry(tag, vr, EXPLICIT_LITTLE)
-        try:
-            return entry.prefix + entry.encode(raw, DEFAULT_CHARSET)
-        except UnfitValue:
-            return None
+        return None if self.walk is None else find_member(self.walk.members, tag)
 
 
-def read_file_meta(window: Window) -> Generator[Request, bytes, FileMeta]:
+def read_file_meta(
+    job: Job, begin: Callable[[Job, int, Encoding], Walk] = Walk
+) -> Generator[Request, bytes, FileMeta]:
     """Read up to the data set; the window begins with the file.
+
+    `begin` makes the walk; a plain one keeps a trace.
 
     Raises
     ------
     Damage
-        ``not_dicom``, or ``truncated`` inside group 0002.
+        ``not_dicom``, ``truncated`` inside group 0002, or what a walk raises.
     """
+    window = job.window
     has_preamble = window.buffer[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM"
     start = _MAGIC_AT + 4 if has_preamble else 0
-    meta = FileMeta(start, has_preamble)
     if has_preamble and start == window.size:
         raise Damage("truncated", "the file ends after the magic word DICM", start)
     encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
     if encoding is None:
         if not has_preamble and not _begins_data_set(window):
             raise Damage("not_dicom", _describe_start(window.buffer), 0)
-        return meta
-    yield from _read_group(window, meta, encoding)
-    return meta
+        return FileMeta(start, has_preamble)
+    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, encoding)
+    if begin is Walk:
+        walk.trace = []
+    walk.only_group = 2
+    yield from walk.run()
+    if walk.position >= window.size:
+        detail = "the file ends with group 0002 and holds no data set"
+        raise Damage("truncated", detail, walk.position)
+    return FileMeta(walk.position, has_preamble, walk)
+
+
+@lru_cache(maxsize=16)
+def _without_bulk(limits: Limits) -> Limits:
+    """Let all of group 0002 be read: nothing of it can be asked for later."""
+    return replace(limits, inline_binary_bytes=_ANY_SIZE, inline_text_bytes=_ANY_SIZE)
 
 
 def _meta_encoding(head: bytes) -> Encoding | None:
@@ -101,54 +107,6 @@ def _meta_encoding(head: bytes) -> Encoding | None:
     if head[:2] == b"\0\x02" and head[4:6] in VRS:
         return EXPLICIT_BIG
     return None
-
-
-def _read_group(
-    window: Window, meta: FileMeta, encoding: Encoding
-) -> Generator[Request, bytes, None]:
-    order = encoding.order
-    group = b"\x02\0" if order == "little" else b"\0\x02"
-    table, key_bytes = table_of(encoding), 6 if encoding.explicit else 4
-    declared_end = None
-    at = meta.data_set_at
-    while True:
-        near = at - window.base
-        head = window.buffer[near : near + _HEAD_BYTES]
-        if len(head) < _HEAD_BYTES and at + len(head) < window.size:
-            yield from window.fill(at, _HEAD_BYTES)
-            continue
-        if head[:2] != group:
-            break
-        _, tag, _, _, vr, length_at, header_bytes, _ = table[head[:key_bytes]]
-        if len(head) < header_bytes:
-            raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
-        length = int.from_bytes(head[length_at:header_bytes], order)
-        if encoding.explicit and head[4:6] not in VRS:
-            rest, room = window.peek(at, INVALID_VR_BYTES), window.size - at
-            if rest is None:
-                yield from window.fill(at, INVALID_VR_BYTES)
-                continue
-            header_bytes, length = measure_invalid_vr(rest, room, encoding, tag, at)
-            vr = lookup_vr(tag) or "UN"
-            meta.invalid_vrs.append(tag)
-        stop = at + header_bytes + length
-        if stop > window.size:
-            raise Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
-        value = window.buffer[near + header_bytes : near + header_bytes + length]
-        if len(value) < length:
-            yield from window.fill(at, header_bytes + length)
-            continue
-        meta.values.setdefault(tag, (vr, value))
-        meta.places.append((tag, at, at + header_bytes))
-        if tag == 0x00020000 and length == 4:
-            declared_end = stop + int.from_bytes(value, order)
-        at = stop
-    meta.data_set_at = at
-    meta.group_length_lies = declared_end is not None and declared_end != at
-    if at >= window.size:
-        is_cut = declared_end is not None and declared_end > window.size
-        detail = "the file ends with group 0002 and holds no data set"
-        raise Damage("truncated", "the file ends inside group 0002" if is_cut else detail, at)
 
 
 def _begins_data_set(window: Window) -> bool:
@@ -196,12 +154,8 @@ def settle_encoding(
     if inspection is not None:
         if not meta.has_preamble:
             inspection.add_number("no_preamble", 0)
-        if not meta.values:
+        if meta.walk is None:
             inspection.add_number("no_file_meta", 0)
-        if meta.group_length_lies:
-            inspection.add("group_length", 0x00020000)
-        for tag in meta.invalid_vrs:
-            inspection.add("invalid_vr", tag)
         if declared is not None and declared != written:
             inspection.add("transfer_syntax_mismatch", 0x00020010)
     if not uid or (declared != written and uid in UID_OF_ENCODING.values()):

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Generator
 from functools import partial
 
-from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
-from dicomframe.dicom.encodings import DEFLATED_UIDS, Encoding
+from dicomframe.dicom.elements import make_entry
+from dicomframe.dicom.encodings import DEFLATED_UIDS
 from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
-from dicomframe.dicom.fragments import walk_fragments
+from dicomframe.dicom.fragments import FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
-from dicomframe.dicom.items import Items, ItemWalk
+from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.members import find_member, replace_member
-from dicomframe.dicom.memo import Memo, MemoWalk
-from dicomframe.dicom.series import Series
-from dicomframe.dicom.template import Template
+from dicomframe.dicom.scopes import Job
+from dicomframe.dicom.template import PIXELS, Trail
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window
 
-FIRST_READ_BYTES = 16 << 10
-_SHORTEST_PIXELS = 4
-"""So many bytes behind the 8 of an implicit header let the walk read it."""
-_MOST_FIRST_READ_BYTES = 256 << 10
+__all__ = ["FIRST_READ_BYTES", "Header", "Learned", "read_header"]
 
 
 class Header:
@@ -42,8 +38,8 @@ class Header:
         The data set of a deflated file; `pixel_offset` then counts within it.
     warnings : list of str
         What is strange, if it was asked for.
-    template : Template or None
-        The template that the file fitted; None if it was walked.
+    template : Trail or None
+        The way that the file took along a template; None if it was walked.
     """
 
     __slots__ = (
@@ -57,7 +53,7 @@ class Header:
         find: Callable[[int], bytes | None],
         meta: FileMeta | bytes,
         pixels: tuple[int, int] | None,
-        template: Template | None = None,
+        template: Trail | None = None,
     ) -> None:
         self.metadata = metadata
         self.pixel_offset: int | None = None
@@ -78,59 +74,13 @@ class Header:
         if tag >> 16 != 2:
             return self._find(tag)
         if isinstance(self._meta, bytes):
-            head = self._meta
+            window = Window(self._meta, 0, len(self._meta), DEFAULT_LIMITS)
+            reading = read_file_meta(Job(window, NO_BULK, DEFAULT_LIMITS))
             try:
-                next(read_file_meta(Window(head, 0, len(head), DEFAULT_LIMITS)))
+                next(reading)
             except StopIteration as end:
                 self._meta = end.value
         return None if isinstance(self._meta, bytes) else self._meta.find(tag)
-
-
-class Learned:
-    """What was learned from the files before; for one thread, in any order of files.
-
-    It changes how fast headers are read and nothing else.
-
-    Parameters
-    ----------
-    templates : bool
-        Whether templates of series are used, or the memo alone.
-    """
-
-    __slots__ = ("first_read_bytes", "items", "memo", "series")
-
-    def __init__(self, *, templates: bool = True) -> None:
-        self.memo = Memo()
-        self.items = Items(self.memo)
-        self.series = Series() if templates else None
-        self.first_read_bytes = FIRST_READ_BYTES
-
-    def walk(
-        self,
-        window: Window,
-        position: int,
-        encoding: Encoding,
-        bulk: BulkWriter,
-        limits: Limits,
-        inspection: Inspection | None,
-    ) -> Walk:
-        """Return a walk that uses what was learned."""
-        if self.series is None:
-            return MemoWalk(self.memo, window, position, encoding, bulk, limits, inspection)
-        return ItemWalk(self.items, window, position, encoding, bulk, limits, inspection)
-
-    def begin(self) -> None:
-        """Forget how far headers reach: other files begin."""
-        self.first_read_bytes = FIRST_READ_BYTES
-
-    def note_read(self, stop: int) -> None:
-        """Let the next first read reach as far as this header did, and a little further.
-
-        It grows at once and shrinks slowly, so that a mixture of series is read well too.
-        """
-        wanted = min(stop + 1024 + 4095 & -4096, _MOST_FIRST_READ_BYTES)  # whole pages
-        kept = self.first_read_bytes
-        self.first_read_bytes = wanted if wanted >= kept else kept - (kept - wanted) // 8
 
 
 def read_header(
@@ -181,32 +131,27 @@ def read_header(
     if size == 0:
         raise Damage("empty", "the file has 0 bytes", 0)
     first_bytes = FIRST_READ_BYTES
-    if learned is not None and limits.header_bytes > _MOST_FIRST_READ_BYTES:
+    if learned is not None and limits.header_bytes > MOST_FIRST_READ_BYTES:
         first_bytes = learned.first_read_bytes
     head = yield (0, min(size, first_bytes))
     window = Window(head, 0, size, limits)
-    hint = b""
-    if learned is not None and learned.series is not None and not warnings:
-        hint, templates = learned.series.find(head)
-        if len(head) // 8 >= limits.elements:
-            templates = ()  # which do not count
-        bulk = BulkWriter(origin, inflated=False)
-        for template in templates:
-            match = template.match(window, bulk, limits, learned.items)
-            if match is None:
-                continue
-            if match.fragments_at is not None:
-                start = match.fragments_at
-                chain = yield from walk_fragments(
-                    window, start, size, match.pixel_tag, limits.elements
-                )
-                if chain.following != size:
-                    continue
-                template.end(match, bulk, start, chain.stop)
-            learned.note_read(size if match.pixels is None else match.pixels[0])
-            return Header(b"".join(match.texts), match.find, head, match.pixels, template)
-    meta = yield from read_file_meta(window)
+    job = Job(window, BulkWriter(origin, inflated=False), limits)
+    if learned is not None and not warnings:
+        trail = learned.match(job)
+        if trail is not None:
+            chain = None
+            if trail.has_fragments(head):
+                start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
+                chain = yield from walk_fragments(window, start, size, tag, limits.elements)
+            header = _end(trail, job, chain)
+            if header is not None:
+                learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
+                return header
     inspection = Inspection() if warnings else None
+    begin = Walk if learned is None else learned.walk
+    meta = yield from read_file_meta(job._replace(inspection=inspection), begin)
+    if inspection is not None:
+        inspection.begin_data_set()
     start = meta.data_set_at
     inflated: Inflated | None = None
     if meta.transfer_syntax in DEFLATED_UIDS:
@@ -220,10 +165,7 @@ def read_header(
         window, start = Window(first, 0, inflated.size, limits), 0
     encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
     bulk = BulkWriter(origin, inflated=inflated is not None)
-    if learned is None:
-        walk = Walk(window, start, encoding, bulk, limits, inspection)
-    else:
-        walk = learned.walk(window, start, encoding, bulk, limits, inspection)
+    walk = begin(Job(window, bulk, limits, inspection), start, encoding)
     if inflated is None:
         yield from walk.run()
     else:
@@ -243,11 +185,30 @@ def read_header(
     if learned is not None and inflated is None:
         stop = size if walk.pixels is None else walk.pixels[0]
         learned.note_read(stop)
-        reach = min(stop + _SHORTEST_PIXELS, size)
-        if learned.series is not None and hint and reach <= len(head):
-            with contextlib.suppress(Damage):  # of the lesson: the file itself is sound
-                learned.series.learn(hint, head[:reach], size, limits, learned.items)
     return header
+
+
+def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
+    """Return the header of a file that went along a template; None if more of it follows."""
+    end, begin = trail.passed[-1], trail.position
+    size, head = job.window.size, job.window.buffer
+    if end.mode != PIXELS:
+        trail.pieces.append(b"")
+        is_all = begin == size == len(head)
+        return Header(b"".join(trail.pieces), trail.find, head, None, trail) if is_all else None
+    entry, start = end.slot.entry, begin + end.length_bytes
+    if start > len(head):
+        return None
+    stop = following = start + end.unpack_length(head, begin)[0]
+    if chain is not None:
+        stop, following = chain.stop, chain.following
+        if not end.slot.around.encoding.explicit:
+            entry = make_entry(entry.tag, "OB", end.slot.around.encoding)  # PS3.5 section A.4
+    if following != size:
+        return None
+    trail.pieces.append(entry.prefix + job.bulk.rest(start, stop - start))
+    metadata = b"".join((*trail.pieces, b"}"))
+    return Header(metadata, trail.find, head, (start, stop), trail)
 
 
 def _run_inflated(walk: Walk, inflated: Inflated) -> None:

@@ -34,7 +34,9 @@ WARNINGS = (
 )
 """Every code; a warning is a code, a colon, and a tag (8 hex digits) or a number."""
 
+_META_WARNINGS: tuple[str, ...] = ("group_length", "invalid_vr")
 _MOST_WARNINGS = 100
+_DEFAULT = DEFAULT_CHARSET.encodings
 _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 _DATE = r"(?:\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|\d{4}\.\d\d\.\d\d)"
@@ -62,6 +64,8 @@ _LONGEST = {"LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
 class Inspection:
     """Collect warnings about one file, each once, a hundred at the most.
 
+    Of group 0002, which comes first, the lengths and the VRs alone are judged.
+
     Attributes
     ----------
     warnings : list of str
@@ -70,18 +74,25 @@ class Inspection:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self._codes = _META_WARNINGS
         self._group_end: tuple[int, int] | None = None
+
+    def begin_data_set(self) -> None:
+        """Be told that group 0002 is over."""
+        self._codes = WARNINGS
+        self._group_end = None
 
     def add(self, code: str, tag: int) -> None:
         """Tell of something strange about an element."""
-        self._add(f"{code}:{tag:08X}")
+        self._add(code, f"{code}:{tag:08X}")
 
     def add_number(self, code: str, number: int) -> None:
         """Tell of something strange that a number measures, in bytes."""
-        self._add(f"{code}:{number}")
+        self._add(code, f"{code}:{number}")
 
-    def _add(self, warning: str) -> None:
-        if len(self.warnings) < _MOST_WARNINGS and warning not in self.warnings:
+    def _add(self, code: str, warning: str) -> None:
+        is_new = len(self.warnings) < _MOST_WARNINGS and warning not in self.warnings
+        if is_new and code in self._codes:
             self.warnings.append(warning)
 
     def see_header(
@@ -124,7 +135,7 @@ class Inspection:
         if vr in _TEXT_VRS:
             try:
                 text = charset.decode(raw, is_name=vr == "PN", errors="strict")
-                is_decoded = charset != DEFAULT_CHARSET or raw.isascii()
+                is_decoded = not charset.known or charset.encodings != _DEFAULT or raw.isascii()
             except UnicodeError:
                 is_decoded = False
             if not is_decoded:

@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import LAST_NOTED, EntryTable
 from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.inspection import Inspection
-from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.text import Charset
 from dicomframe.dicom.values import Encoder, UnfitValue, get_encoder
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Window
 
 _LONGEST_VALUE_BYTES = 256
-_LONGEST_SEQUENCE_BYTES = 2048
 _MOST_VALUES = 32
 _MOST_BYTES = 16 << 20
 _OVERHEAD_BYTES = 300
@@ -113,17 +109,8 @@ class _Table(dict[bytes, _Known]):
 class MemoWalk(Walk):
     """Walk one data set with the help of a memo; the result is that of the plain walk."""
 
-    def __init__(
-        self,
-        memo: Memo,
-        window: Window,
-        position: int,
-        encoding: Encoding,
-        bulk: BulkWriter,
-        limits: Limits,
-        inspection: Inspection | None = None,
-    ) -> None:
-        super().__init__(window, position, encoding, bulk, limits, inspection)
+    def __init__(self, memo: Memo, job: Job, position: int, encoding: Encoding) -> None:
+        super().__init__(job, position, encoding)
         self._memo = memo
 
     def _run_plain(self) -> None:
@@ -132,7 +119,8 @@ class MemoWalk(Walk):
             return
         data_set = self._data_set
         buffer, base = self._window.buffer, self._window.base
-        charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
+        context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
+        charset, order = context.charset, self._encoding.order
         table = self._memo.table(self._encoding, charset)
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))
@@ -151,7 +139,7 @@ class MemoWalk(Walk):
                     self._memo.remember(members, value, member)
                 append(member)
                 if kind:
-                    data_set.context.note(kind, tag, value, self._encoding)
+                    context.note(kind, tag, value, order)
                 last_tag = tag
                 position = stop
         except UnfitValue:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage, tag_name
 from dicomframe.dicom.elements import Context, Entry, table_of
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
+from dicomframe.dicom.text import Charset
 from dicomframe.dicom.window import Window, too_large
 
 _ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
+
+
+class Job(NamedTuple):
+    """What a walk is given: the bytes of one file, and how to treat them.
+
+    Attributes
+    ----------
+    window : Window
+        The bytes at hand.
+    bulk : BulkWriter
+        Tells of values that stay in the file.
+    limits : Limits
+        How far to go.
+    inspection : Inspection or None
+        Where to tell what is strange.
+    """
+
+    window: Window
+    bulk: BulkWriter
+    limits: Limits
+    inspection: Inspection | None = None
 
 
 class DataSet:
@@ -25,23 +47,20 @@ class DataSet:
         Where it ends at the latest, bytes from the start of the file.
     delimited : bool
         Whether a delimiter ends it.
-    charset : Charset
-        The character set in force; an item begins with that of what holds it.
     context : Context
-        What later elements depend on.
+        What later elements depend on; an item begins with some of that of what holds it.
     members : list of bytes
         The members of its JSON object so far.
     last_tag : int
         The highest tag so far.
     """
 
-    __slots__ = ("_disorder", "bound", "charset", "context", "delimited", "last_tag", "members")
+    __slots__ = ("_disorder", "bound", "context", "delimited", "last_tag", "members")
 
-    def __init__(self, bound: int, *, delimited: bool, charset: Charset, signed: bool) -> None:
+    def __init__(self, bound: int, context: Context, *, delimited: bool) -> None:
         self.bound = bound
         self.delimited = delimited
-        self.charset = charset
-        self.context = Context(signed=signed)
+        self.context = context
         self.members: list[bytes] = []
         self.last_tag = -1
         self._disorder = False
@@ -118,6 +137,7 @@ class Step(NamedTuple):
     value_at: int
     length: int
     entry: Entry
+    encoding: Encoding
     content: Encoding
     charset: Charset
     signed: bool
@@ -137,22 +157,13 @@ class Scopes:
         What a walk met, for those who learn from it.
     """
 
-    def __init__(
-        self,
-        window: Window,
-        position: int,
-        encoding: Encoding,
-        limits: Limits,
-        inspection: Inspection | None,
-    ) -> None:
+    def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
+        self._window, self._bulk, self._limits, self._inspection = job
         self.trace: list[Step | bytes] | None = None
-        self._window = window
         self._at = position
         self._encoding = encoding
         self._table = table_of(encoding)
-        self._limits = limits
-        self._inspection = inspection
-        self._root = DataSet(window.size, delimited=False, charset=DEFAULT_CHARSET, signed=False)
+        self._root = DataSet(job.window.size, Context(), delimited=False)
         self._data_set = self._root
         self._sequences: list[Sequence] = []
         self._between_items = False
@@ -164,6 +175,16 @@ class Scopes:
     def members(self) -> list[bytes]:
         """The members of the JSON object, one for each element, in tag order."""
         return self._root.members
+
+    @property
+    def context(self) -> Context:
+        """What was noted in the data set."""
+        return self._root.context
+
+    @property
+    def position(self) -> int:
+        """Where in the file it stands."""
+        return self._at
 
     @property
     def elements(self) -> int:

@@ -1,380 +1,340 @@
-"""Series templates: what the files of one series share is compared, and only the rest is walked.
+"""Templates: what many data sets share is compared, and only the rest is encoded.
 
-From two files of a series a template learns runs of bytes that stay and elements that vary. A next
-file is compared run by run; where a run stands its JSON is ready, and only the values between the
-runs are encoded. The Series Instance UID is a hint which template to try, never a promise: every
-byte that decides anything is in a run. What later elements depend on (character set, private
-creators, Pixel Representation, the transfer syntax) may not vary.
+A template is a net of links. A link is a run of bytes that stays, its JSON, and the value behind it
+that varies; then the links follow that are known to come next. Every byte that decides anything
+stands in a run, so that a data set that goes along links from the beginning to an end is read as
+the walk reads it, whatever it was learned from.
 """
 
 from __future__ import annotations
 
-import json
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple, Protocol
 
 from dicomframe.dicom.bulk import BulkWriter
-from dicomframe.dicom.elements import (
-    GROUP_LENGTH,
-    PIXELS,
-    PLAIN,
-    SEQUENCE,
-    Entry,
-    make_entry,
-)
-from dicomframe.dicom.encodings import DEFLATED_UIDS, EXPLICIT_LITTLE, Encoding, encoding_of
-from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
-from dicomframe.dicom.fragments import UNDEFINED
-from dicomframe.dicom.items import Items, ItemWalk
-from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.scopes import Step
-from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
+from dicomframe.dicom.elements import Context, Entry
+from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.text import Charset
 from dicomframe.dicom.values import Encoder, UnfitValue
-from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Window
 
-_VALUE, _SILENT, _BULK, _SEQUENCE, _PIXELS = range(5)
-"""How an element that varies is taken: encoded, passed over, left in the file, walked, the end."""
+VALUE, SAME_LENGTH, SILENT, SEQUENCE, PIXELS, END = range(6)
+"""How what varies is taken: encoded, also if its length may not vary; passed over; item by item.
 
-_UNPACK_LENGTH: dict[int, Any] = {
-    2: struct.Struct("<H").unpack_from,
-    4: struct.Struct("<L").unpack_from,
-}
-_START = 128
-_SERIES = b"\x20\0\x0e\0"
-_TRANSFER_SYNTAX = 0x00020010
-_AVAILABLE_SYNTAX = 0x00083002
-_MOST_TEMPLATES = 4
+The last two end a data set.
+"""
+
+_MOST_LINKS = 16
+_MOST_BYTES = 4 << 20
+_PART_BYTES = 200
 
 
-class _Part(NamedTuple):
-    """One element of a file that was taken apart."""
+class Around(NamedTuple):
+    """What the items of a sequence take from around it."""
 
-    head: bytes
-    length_bytes: int
-    length: int
-    raw: bytes
-    mode: int
-    entry: Entry
+    tag: int
     encoding: Encoding
     charset: Charset
     signed: bool
-    member: bytes
-    can_vary: bool
-    varies: bool
+
+    def context(self) -> Context:
+        """Return the context with which an item begins."""
+        return Context(self.charset, signed=self.signed)
 
 
-class _Segment(NamedTuple):
-    """A run that stays, its JSON, and how the element behind it is taken."""
+class Slot(NamedTuple):
+    """How an element is taken whose value varies.
+
+    Attributes
+    ----------
+    mode : int
+        `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
+    entry : Entry
+        What its tag and VR decide.
+    length_bytes : int
+        Bytes of its length field; 0 where the length must stay too.
+    unpack_length : callable
+        Reads that field.
+    longest : int
+        A longer value stays in the file; where the length stays, the length.
+    around : Around
+        What the value depends on besides its bytes.
+    place : object
+        Where the data set stands behind it: links learned at equal places serve each other.
+        None if they must not.
+    elements, depth : int
+        At an `END`: what the whole item counts against these limits.
+    """
+
+    mode: int
+    entry: Entry
+    length_bytes: int
+    unpack_length: Callable[[bytes, int], tuple[int]]
+    longest: int
+    around: Around
+    place: Hashable | None = None
+    elements: int = 0
+    depth: int = 0
+
+
+class Part(NamedTuple):
+    """One element within a link, in bytes of the data set and of the JSON.
+
+    Attributes
+    ----------
+    tag : int
+        The element.
+    head, field : int
+        Bytes before what varies if anything does, and of that.
+    text, json : int
+        The same for the JSON.
+    slot : Slot or None
+        How it varies; None if it must not.
+    """
+
+    tag: int
+    head: int
+    field: int
+    text: int
+    json: int
+    slot: Slot | None
+
+
+class Link(NamedTuple):
+    """A run that stays, its JSON, and what varies behind it; then `after` comes.
+
+    `parts` tells of the elements in the run; it ends with the head of the last one, which varies
+    as its `slot` tells. The other fields are what `follow` needs at hand.
+    """
 
     run: bytes
     run_bytes: int
     text: bytes
+    mode: int
     length_bytes: int
     unpack_length: Callable[[bytes, int], tuple[int]]
-    mode: int
     encode: Encoder
     charset: Charset
-    longest_bytes: int
-    part: _Part
+    longest: int
+    after: list[Link]
+    slot: Slot
+    parts: list[Part]
 
 
-@dataclass(slots=True)
-class Match:
-    """Hold what a template makes of a file.
+def make_link(run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> Link:
+    """Return a link that ends before what varies of the last of `parts`."""
+    mode, entry, length_bytes, unpack_length, longest, around = slot[:6]
+    encode, charset = entry.encode, around.charset
+    how = mode, length_bytes, unpack_length, encode, charset, longest
+    return Link(run, len(run), text, *how, after, slot, parts)
+
+
+class Source(Protocol):
+    """What a template asks for that the bytes at hand alone cannot tell."""
+
+    @property
+    def bulk(self) -> BulkWriter:
+        """How values are told of that stay in the file."""
+
+    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
+        """Return the member of the sequence whose length field is at `at`, and where it ends."""
+
+
+class Trail:
+    """Hold how far a data set has gone along the links of a template.
 
     Attributes
     ----------
-    texts : list of bytes
-        Pieces of the JSON object, to be joined.
-    pixels : tuple of int or None
-        Where the value of Pixel Data starts and stops.
-    fragments_at : int or None
-        Where encapsulated Pixel Data starts; `Template.end` must be told where its chain ends.
+    position : int
+        Where it stands, in the buffer; -1 if it cannot go on, whatever is learned.
+    links : list of Link
+        What is known to come next.
+    passed : list of Link
+        What it came along.
+    pieces : list of bytes
+        The JSON so far: the text of each link passed, and what followed it.
+    source : Source or None
+        The file, unless it is an item that is compared.
     """
 
-    template: Template
-    texts: list[bytes]
-    pixel_tag: int = 0
-    pixels: tuple[int, int] | None = None
-    fragments_at: int | None = None
+    __slots__ = ("links", "passed", "pieces", "position", "source")
+
+    def __init__(self, links: list[Link], position: int, source: Source | None = None) -> None:
+        self.links = links
+        self.position = position
+        self.source = source
+        self.passed: list[Link] = []
+        self.pieces: list[bytes] = []
+
+    def follow(self, buffer: bytes) -> bool:
+        """Go on as far as links are known; tell whether the last one ends the data set.
+
+        `position` is then behind the run of that link.
+        """
+        links, position, source = self.links, self.position, self.source
+        append, passed = self.pieces.append, self.passed.append
+        try:
+            while links:
+                link = links[0]
+                (
+                    run, run_bytes, text, mode, length_bytes, unpack_length, encode, charset,
+                    longest, after, slot, _,
+                ) = link  # fmt: skip
+                if not buffer.startswith(run, position):
+                    if _bring_forward(links, buffer, position):
+                        continue
+                    break
+                passed(link)
+                append(text)
+                begin = position + run_bytes
+                if mode == VALUE:
+                    start = begin + length_bytes
+                    (length,) = unpack_length(buffer, begin)
+                    position = start + length
+                    if length <= longest:
+                        append(encode(buffer[start:position], charset))
+                    elif source is not None:
+                        append(source.bulk.rest(start, length))
+                elif mode == SAME_LENGTH:
+                    position = begin + longest
+                    append(encode(buffer[begin:position], charset))
+                elif mode == SEQUENCE and source is not None:
+                    taken = source.take_sequence(begin, slot)
+                    if taken is None:
+                        position = -1
+                        break
+                    append(taken[0])
+                    position = taken[1]
+                elif mode == SILENT:
+                    position = begin + length_bytes + unpack_length(buffer, begin)[0]
+                    append(b"")
+                else:
+                    self.position = begin
+                    return True
+                links = after
+        except (UnfitValue, struct.error):
+            position = -1
+        self.links, self.position = links, position
+        return False
+
+    def has_fragments(self, buffer: bytes) -> bool:
+        """Tell whether it ends before Pixel Data that is a chain of fragments."""
+        slot = self.passed[-1].slot
+        return (
+            slot.mode == PIXELS
+            and slot.entry.vr in ("OB", "OW")
+            and buffer.startswith(b"\xff\xff\xff\xff", self.position)
+        )
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, None if there is none."""
-        member, number = self.template.places.get(tag, (None, None))
-        return member if number is None or member is None else member + self.texts[number]
+        for number, link in enumerate(self.passed):
+            if tag > link.parts[-1].tag:
+                continue
+            text, stop = link.text + self.pieces[2 * number + 1], 0
+            for part in link.parts:
+                start = stop
+                stop += part.text + part.json
+                if part.tag == tag:
+                    stop = len(text) if part is link.parts[-1] else stop
+                    return text[start + 1 : stop] or None
+            return None
+        return None
+
+
+def _bring_forward(links: list[Link], buffer: bytes, position: int) -> bool:
+    for number, link in enumerate(links):
+        if buffer.startswith(link.run, position):
+            links.insert(0, links.pop(number))
+            return True
+    return False
 
 
 class Template:
-    """What the files of one series share.
+    """The links that data sets of one kind go along, from the beginning to an end.
 
     Attributes
     ----------
+    links : list of Link
+        What a data set may begin with.
     places : dict
-        By tag the member, or its beginning and the number of the piece that goes on with it.
+        The links that are known to follow at a place.
     bytes : int
         What it keeps, about.
     """
 
-    def __init__(self, parts: list[_Part], uid: str, limits: Limits) -> None:
-        self.places: dict[int, tuple[bytes, int | None]] = {}
-        self.bytes = sum(3 * len(part.raw) + 3 * len(part.member) + 400 for part in parts)
-        self._parts = parts
-        self._uid = uid
-        self._limits = limits
-        self._segments: list[_Segment] = []
-        self._last_run, self._last_text = self._compile()
+    def __init__(self) -> None:
+        self.links: list[Link] = []
+        self.places: dict[Hashable, list[Link]] = {}
+        self.bytes = _PART_BYTES
 
-    def loosen(self, head: bytes, size: int, items: Items) -> Template | None:
-        """Return a template that also fits a file which the walk found sound, or None."""
-        merged = []
-        position = _START
-        for part in self._parts:
-            if not head.startswith(part.head, position):
-                return None
-            begin = position + len(part.head)
-            start = begin + part.length_bytes
-            length = int.from_bytes(head[begin:start], "little")
-            is_same = length == part.length and head.startswith(part.raw, start)
-            if is_same and (part.raw or not length):
-                position = start + len(part.raw)
-                merged.append(part)
-                continue
-            if not part.can_vary:
-                return None
-            if part.mode == _SEQUENCE and length == UNDEFINED:
-                window = Window(head, 0, size, self._limits)
-                bulk = BulkWriter("", inflated=False)
-                walk = ItemWalk(items, window, position, part.encoding, bulk, self._limits)
-                stop = walk.take_sequence(part.charset, signed=part.signed)
-                if stop is None:
-                    return None
-                position = stop
-            else:
-                position = start + length
-            merged.append(part._replace(varies=True))
-        return Template(merged, self._uid, self._limits)
+    @property
+    def is_full(self) -> bool:
+        """Whether it has all that one template may keep."""
+        return self.bytes > _MOST_BYTES
 
-    def _compile(self) -> tuple[bytes, bytes]:
-        """Let what stays grow into runs; return the last run and its JSON."""
-        syntax = b'"00083002":{"vr":"UI","Value":[%b]}' % json.dumps(self._uid).encode()
-        self.places[_AVAILABLE_SYNTAX] = (syntax, None)
-        run, text, told = b"", b"", False
-        for part in self._parts:
-            tag, mode = part.entry.tag, part.mode
-            if tag >= _AVAILABLE_SYNTAX and not told:
-                text, told = text + b"," + syntax, True
-            if tag == _AVAILABLE_SYNTAX:
-                mode = _SILENT
-            run += part.head
-            if not part.varies:
-                run += part.length.to_bytes(part.length_bytes, "little") + part.raw
-                if mode != _SILENT:
-                    self.places[tag] = (part.member, None)
-                    text += b"," + part.member
-                continue
-            if mode != _SILENT:
-                prefix = part.entry.prefix if mode == _VALUE else b""
-                self.places[tag] = (prefix, 2 * len(self._segments) + 1)
-                text += b"," + prefix
-            entry, length_bytes = part.entry, part.length_bytes
-            self._segments.append(
-                _Segment(
-                    run,
-                    len(run),
-                    text,
-                    length_bytes,
-                    _UNPACK_LENGTH[length_bytes],
-                    mode,
-                    entry.encode,
-                    part.charset,
-                    self._limits.most_inline_bytes(entry.vr),
-                    part,
-                )
-            )
-            run, text = b"", b""
-        if not told:
-            text += b"," + syntax
-        for number, segment in enumerate(self._segments):
-            if segment.text:  # the first comma opens the object
-                self._segments[number] = segment._replace(text=b"{" + segment.text[1:])
-                return run, text + b"}"
-        return run, b"{" + text[1:] + b"}"
+    def at(self, place: Hashable | None) -> list[Link]:
+        """Return the links that follow at a place, to be added to."""
+        if place is None:
+            return []
+        return self.places.setdefault(place, [])
 
-    def match(self, window: Window, bulk: BulkWriter, limits: Limits, items: Items) -> Match | None:
-        """Compare a file; None where it differs or more is needed than is at hand."""
-        if limits is not self._limits and limits != self._limits:
-            return None
-        buffer = window.buffer
-        position = _START
-        texts: list[bytes] = []
-        append = texts.append
-        try:
-            for (
-                run, run_bytes, text, length_bytes, unpack_length, mode, encode, charset,
-                longest_bytes, part,
-            ) in self._segments:  # fmt: skip
-                if not buffer.startswith(run, position):
-                    return None
-                begin = position + run_bytes
-                start = begin + length_bytes
-                (length,) = unpack_length(buffer, begin)
-                position = start + length
-                append(text)
-                if mode == _VALUE:
-                    if length > longest_bytes:
-                        return None
-                    append(encode(buffer[start:position], charset))
-                elif mode == _SILENT:
-                    append(b"")
-                elif mode == _SEQUENCE:
-                    at = begin - len(part.head)
-                    walk = ItemWalk(items, window, at, part.encoding, bulk, limits)
-                    end = walk.take_sequence(charset, signed=part.signed)
-                    if end is None:
-                        return None
-                    append(walk.members[0])
-                    position = end
-                elif mode == _BULK:
-                    if length == UNDEFINED or length <= longest_bytes:
-                        return None
-                    append(bulk.member(part.entry.prefix, start, length, None))
-                elif start > len(buffer):
-                    return None
-                elif length == UNDEFINED:
-                    if part.entry.vr not in ("OB", "OW"):
-                        return None
-                    return Match(self, texts, part.entry.tag, fragments_at=start)
-                elif position == window.size:
-                    return self.end(Match(self, texts, part.entry.tag), bulk, start, position)
-                else:
-                    return None
-        except (UnfitValue, struct.error):
-            return None
-        if not buffer.startswith(self._last_run, position):
-            return None
-        if position + len(self._last_run) != window.size or window.size != len(buffer):
-            return None
-        texts.append(self._last_text)
-        return Match(self, texts)
+    def add(self, links: list[Link], link: Link) -> None:
+        """Let `link` be the first of `links`; of many the last ones are forgotten."""
+        if any(other.run == link.run and other.mode == link.mode for other in links):
+            return
+        links.insert(0, link)
+        self.bytes += _weigh(link) - sum(map(_weigh, links[_MOST_LINKS:]))
+        del links[_MOST_LINKS:]
 
-    def end(self, match: Match, bulk: BulkWriter, start: int, stop: int) -> Match:
-        """Add Pixel Data, the last element, to a match."""
-        part = self._segments[-1].part
-        entry = part.entry
-        if match.fragments_at is not None and not part.encoding.explicit:
-            entry = make_entry(entry.tag, "OB", part.encoding)  # PS3.5 section A.4
-        prefix = entry.prefix
-        match.texts += (bulk.member(prefix, start, stop - start, None), self._last_text)
-        match.pixels = (start, stop)
-        return match
+    def split(self, trail: Trail, buffer: bytes) -> bool:
+        """Let the value vary that a data set and the link most like it differ in first.
+
+        Return whether the data set can go on then: not where it differs in more than a value, or
+        in one that decides how others are read.
+        """
+        position, links = trail.position, trail.links
+        if position < 0 or self.is_full:
+            return False
+        counts = [_count_shared(link.run, buffer, position) for link in links]
+        shared = max(counts, default=0)
+        if not counts or position + shared >= len(buffer):
+            return False
+        number = counts.index(shared)
+        link = links[number]
+        at, cut, text_cut = _find_part(link, shared)
+        part = link.parts[at]
+        if part.slot is None or shared < cut:
+            return False
+        after = self.at(part.slot.place)
+        run, text = link.run[cut + part.field :], link.text[text_cut + part.json :]
+        self.add(after, make_link(run, text, link.parts[at + 1 :], link.slot, link.after))
+        first = link.run[:cut], link.text[:text_cut]
+        links[number] = make_link(*first, link.parts[: at + 1], part.slot, after)
+        self.bytes += _weigh(links[number]) - _weigh(link)
+        return True
 
 
-_GROUP_0002 = make_entry(0, "UN", EXPLICIT_LITTLE)
+def _weigh(link: Link) -> int:
+    return len(link.run) + len(link.text) + _PART_BYTES * (1 + len(link.parts))
 
 
-def take_apart(head: bytes, size: int, limits: Limits) -> Template | None:
-    """Return a template that fits just one file; None if the file is not for templates.
-
-    `head` holds the file's first bytes, up to Pixel Data or to the end.
-    """
-    window = Window(head, 0, size, limits)
-    try:
-        next(read_file_meta(window))
-        return None
-    except StopIteration as end:
-        meta: FileMeta = end.value
-    is_usual = meta.has_preamble and meta.values and not meta.invalid_vrs
-    if not is_usual or meta.transfer_syntax in DEFLATED_UIDS:
-        return None
-    encoding, uid = settle_encoding(window, meta.data_set_at, meta, meta.transfer_syntax, None)
-    if encoding.order == "big":
-        return None
-    declared = encoding_of(meta.transfer_syntax) if meta.transfer_syntax else encoding
-    is_settled = encoding.explicit and declared == encoding
-    walk = Walk(window, meta.data_set_at, encoding, BulkWriter("", inflated=False), limits)
-    walk.trace = []
-    for _ in walk.run():
-        break  # at Pixel Data, which is not at hand
-    common = (EXPLICIT_LITTLE, DEFAULT_CHARSET, False, b"")
-    parts = [_Part(b"DICM", 0, 0, b"", _SILENT, _GROUP_0002, *common, False, False)]
-    stops = [place[1] for place in meta.places[1:]] + [meta.data_set_at]
-    for (tag, at, value_at), stop in zip(meta.places, stops, strict=True):
-        cut = value_at - (4 if value_at - at == 12 else 2)
-        raw = head[value_at:stop]
-        if int.from_bytes(head[cut:value_at], "little") != len(raw):
-            return None  # an implicit VR in group 0002
-        can_vary = tag != _TRANSFER_SYNTAX
-        parts.append(
-            _Part(
-                head[at:cut],
-                value_at - cut,
-                len(raw),
-                raw,
-                _SILENT,
-                _GROUP_0002,
-                *common,
-                can_vary,
-                False,
-            )
-        )
-    members = iter(walk.members)
-    steps = [step for step in walk.trace if isinstance(step, Step) and step.depth == 0]
-    ends = [step.at for step in steps[1:]] + [size]
-    last_tag = -1
-    for step, stop in zip(steps, ends, strict=True):
-        part = _to_part(head, step, stop, encoding, members)
-        is_last = stop == size
-        if part is not None and last_tag < 0 and not is_settled:
-            part = part._replace(can_vary=False)  # its length tells how the data set is written
-        if part is None or step.entry.tag <= last_tag or (part.mode == _PIXELS) > is_last:
-            return None
-        if part.mode != _PIXELS and stop > len(head):
-            return None
-        last_tag = step.entry.tag
-        parts.append(part)
-    return Template(parts, uid, limits)
+def _find_part(link: Link, offset: int) -> tuple[int, int, int]:
+    """Return which part is at an offset of the run, and where it may vary in run and text."""
+    start = text_start = 0
+    for number, part in enumerate(link.parts):
+        cut, text_cut = start + part.head, text_start + part.text
+        start, text_start = cut + part.field, text_cut + part.json
+        if offset < start or part is link.parts[-1]:
+            return number, cut, text_cut
+    raise ValueError(offset)
 
 
-def _to_part(
-    head: bytes, step: Step, stop: int, encoding: Encoding, members: Iterator[bytes]
-) -> _Part | None:
-    entry, length = step.entry, step.length
-    cut = step.value_at - (2 if encoding.explicit and step.value_at - step.at == 8 else 4)
-    if step.has_invalid_vr or int.from_bytes(head[cut : step.value_at], "little") != length:
-        return None
-    raw = head[step.value_at : stop]
-    can_vary = entry.kind == PLAIN
-    varies = False
-    mode, member = _VALUE, b""
-    if entry.kind == GROUP_LENGTH:
-        mode, can_vary = _SILENT, entry.vr == "UL"
-    elif entry.kind == PIXELS and entry.vr == "SQ":
-        return None
-    elif entry.kind == PIXELS:
-        mode, raw, varies, can_vary = _PIXELS, b"", True, True
-    else:
-        member = next(members, b"")
-        if entry.kind == SEQUENCE:
-            mode, can_vary = _SEQUENCE, step.content == encoding
-            varies = b'"BulkDataURI":' in member
-        elif member.startswith(entry.prefix + b',"BulkDataURI":'):
-            mode, raw, varies = _BULK, b"", True
-        if varies and not can_vary:
-            return None
-    return _Part(
-        head[step.at : cut],
-        step.value_at - cut,
-        length,
-        raw,
-        mode,
-        entry,
-        encoding,
-        step.charset,
-        step.signed,
-        member,
-        can_vary,
-        varies,
-    )
+def _count_shared(run: bytes, buffer: bytes, position: int) -> int:
+    """Return how many of the first bytes are the same."""
+    other = buffer[position : position + len(run)]
+    count = len(other)
+    difference = int.from_bytes(run[:count], "little") ^ int.from_bytes(other, "little")
+    if not difference:
+        return count
+    return ((difference & -difference).bit_length() - 1) >> 3

@@ -23,7 +23,7 @@ _TEXT_DELIMITERS = re.compile(rb"[\t\n\f\r\\]")
 _NAME_DELIMITERS = re.compile(rb"[\t\n\f\r\\^=]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a key of many tables: told apart by identity
 class Charset:
     """Decode text; the first encoding holds until an escape sequence names another.
 

@@ -55,7 +55,7 @@ def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
     if not raw:
         return EMPTY
     if raw.isdigit() or not raw.translate(None, _PLAIN):
-        return b',"Value":["%b"]}' % raw
+        return b',"Value":["' + raw + b'"]}'
     return _text_values(raw.decode("latin-1").split("\\"))
 
 
@@ -71,7 +71,7 @@ def _encode_text(raw: bytes, charset: Charset) -> bytes:
     if not raw:
         return EMPTY
     if not raw.translate(None, _PLAIN):
-        return b',"Value":["%b"]}' % raw
+        return b',"Value":["' + raw + b'"]}'
     return _text_values([value.rstrip(" \0") for value in charset.decode(raw).split("\\")])
 
 
@@ -81,7 +81,7 @@ def _encode_long_text(raw: bytes, charset: Charset) -> bytes:
     if not raw:
         return EMPTY
     if not raw.translate(None, _PLAIN):
-        return b',"Value":["%b"]}' % raw
+        return b',"Value":["' + raw + b'"]}'
     return b',"Value":[%b]}' % to_json_text(charset.decode(raw))
 
 
@@ -103,7 +103,7 @@ def _encode_person_name(raw: bytes, charset: Charset) -> bytes:
     if not raw:
         return EMPTY
     if b"=" not in raw and not raw.translate(None, _PLAIN):
-        return b',"Value":[{"Alphabetic":"%b"}]}' % raw
+        return b',"Value":[{"Alphabetic":"' + raw + b'"}]}'
     names = []
     for name in charset.decode(raw, is_name=True).split("\\"):
         groups = zip(_GROUPS, name.split("=", 2), strict=False)
@@ -121,7 +121,7 @@ def _encode_number_text(raw: bytes, charset: Charset) -> bytes:
     if not raw:
         return EMPTY
     if raw.isdigit() and len(raw) < 16 and (raw[0] != 48 or len(raw) == 1):
-        return b',"Value":[%b]}' % raw
+        return b',"Value":[' + raw + b"]}"
     if _NUMBERS.fullmatch(raw):
         return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
     return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
@@ -151,62 +151,38 @@ def _number_text(raw: bytes) -> bytes:
     return number
 
 
-def _integers(format_: str, order: ByteOrder, *, wide: bool = False) -> Encoder:
-    size = struct.calcsize("=" + format_)
-    prefix = "<" if order == "little" else ">"
-    single = struct.Struct(prefix + format_)
+def _numbers(form: str, order: ByteOrder, write: Callable[..., str] = str) -> Encoder:
+    """AT, FD, FL, SL, SS, SV, UL, US, UV: `form` is that of one value, `write` makes it JSON."""
+    value = struct.Struct(("<" if order == "little" else ">") + form)
+    size = value.size
 
     def encode(raw: bytes, charset: Charset) -> bytes:
-        if len(raw) == size and not wide:
-            return b',"Value":[%d]}' % single.unpack(raw)[0]
-        count, rest = divmod(len(raw), size)
-        if rest:
+        if len(raw) == size:
+            return b',"Value":[' + write(*value.unpack(raw)).encode() + b"]}"
+        if len(raw) % size:
             raise UnfitValue
-        if not count:
+        if not raw:
             return EMPTY
-        values = struct.unpack(f"{prefix}{count}{format_}", raw)
-        if wide and not all(-_EXACT <= value <= _EXACT for value in values):
-            text = [str(v) if -_EXACT <= v <= _EXACT else f'"{v}"' for v in values]
-            return b',"Value":[%b]}' % ",".join(text).encode()
-        return b',"Value":[%b]}' % ",".join(map(str, values)).encode()
+        texts = [write(*parts) for parts in value.iter_unpack(raw)]
+        return b',"Value":[%b]}' % ",".join(texts).encode()
 
     return encode
 
 
-def _floats(format_: str, order: ByteOrder) -> Encoder:
-    size = struct.calcsize("=" + format_)
-    prefix = "<" if order == "little" else ">"
+def _write_wide(value: int) -> str:
+    """SV, UV: beyond 2**53 a JSON reader would lose digits."""
+    return str(value) if -_EXACT <= value <= _EXACT else f'"{value}"'
 
-    def encode(raw: bytes, charset: Charset) -> bytes:
-        count, rest = divmod(len(raw), size)
-        if rest:
-            raise UnfitValue
-        if not count:
-            return EMPTY
-        values = struct.unpack(f"{prefix}{count}{format_}", raw)
-        text = [repr(v) if math.isfinite(v) else _NOT_FINITE[str(v)] for v in values]
-        return b',"Value":[%b]}' % ",".join(text).encode()
 
-    return encode
+def _write_float(value: float) -> str:
+    return repr(value) if math.isfinite(value) else _NOT_FINITE[str(value)]
+
+
+def _write_tag(group: int, number: int) -> str:
+    return f'"{group:04X}{number:04X}"'
 
 
 _NOT_FINITE = {"nan": '"NaN"', "inf": '"Infinity"', "-inf": '"-Infinity"'}
-
-
-def _tags(order: ByteOrder) -> Encoder:
-    prefix = "<" if order == "little" else ">"
-
-    def encode(raw: bytes, charset: Charset) -> bytes:
-        count, rest = divmod(len(raw), 4)
-        if rest:
-            raise UnfitValue
-        if not count:
-            return EMPTY
-        parts = struct.unpack(f"{prefix}{2 * count}H", raw)
-        pairs = zip(parts[::2], parts[1::2], strict=True)
-        return b',"Value":[%b]}' % b",".join([b'"%04X%04X"' % pair for pair in pairs])
-
-    return encode
 
 
 def _words(size: int, order: ByteOrder) -> Encoder:
@@ -242,21 +218,21 @@ _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "
 def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
     encoders: dict[str, Encoder] = {
         "AE": _encode_title,
-        "AT": _tags(order),
+        "AT": _numbers("HH", order, _write_tag),
         "DS": _encode_number_text,
-        "FD": _floats("d", order),
-        "FL": _floats("f", order),
+        "FD": _numbers("d", order, _write_float),
+        "FL": _numbers("f", order, _write_float),
         "IS": _encode_number_text,
         "OB": encode_inline_binary,
         "PN": _encode_person_name,
-        "SL": _integers("i", order),
-        "SS": _integers("h", order),
-        "SV": _integers("q", order, wide=True),
-        "UL": _integers("I", order),
+        "SL": _numbers("i", order),
+        "SS": _numbers("h", order),
+        "SV": _numbers("q", order, _write_wide),
+        "UL": _numbers("I", order),
         "UN": encode_inline_binary,
         "UR": _encode_uri,
-        "US": _integers("H", order),
-        "UV": _integers("Q", order, wide=True),
+        "US": _numbers("H", order),
+        "UV": _numbers("Q", order, _write_wide),
     }
     encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _encode_ascii)
     encoders |= dict.fromkeys(("LO", "SH", "UC"), _encode_text)

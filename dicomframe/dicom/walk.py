@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage, tag_name
 from dicomframe.dicom.elements import (
     BY_CONTEXT,
-    CHARACTER_SET,
     DELIMITER,
     GROUP_LENGTH,
     INVALID_VR,
@@ -23,6 +21,7 @@ from dicomframe.dicom.elements import (
     LAST_NOTED,
     PIXELS,
     PLAIN,
+    Context,
     Entry,
     make_entry,
     measure_invalid_vr,
@@ -33,18 +32,16 @@ from dicomframe.dicom.encodings import (
     read_tag,
 )
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
-from dicomframe.dicom.inspection import Inspection
-from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.scopes import (
     ITEM_BEGINS,
     DataSet,
+    Job,
     Scopes,
     Step,
     cut_header,
     past_bound,
     unclosed,
 )
-from dicomframe.dicom.text import Charset, charset_of
 from dicomframe.dicom.trailing import MOST_PADDING_BYTES, TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
 from dicomframe.dicom.window import Request, Window, too_large
@@ -64,22 +61,16 @@ class Walk(Scopes):
         Where the value of Pixel Data starts and stops in the file.
     chain : FragmentChain or None
         The fragments of that value, if it is encapsulated.
+    only_group : int or None
+        The walk ends where another group begins, if one is set.
     """
 
-    def __init__(
-        self,
-        window: Window,
-        position: int,
-        encoding: Encoding,
-        bulk: BulkWriter,
-        limits: Limits,
-        inspection: Inspection | None = None,
-    ) -> None:
-        super().__init__(window, position, encoding, limits, inspection)
+    def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
+        super().__init__(job, position, encoding)
         self.pixels: tuple[int, int] | None = None
         self.chain: FragmentChain | None = None
+        self.only_group: int | None = None
         self._pixel_tag = 0
-        self._bulk = bulk
         self._fragmented = (make_entry(0, "OB", encoding), 0)
         self._has_invalid_vr = False
 
@@ -91,11 +82,12 @@ class Walk(Scopes):
         Damage
             ``truncated``, ``malformed`` or ``too_large``.
         """
+        is_plain = self._inspection is None and self.trace is None and self.only_group is None
         while not self._done:
             if self._between_items:
                 need = self._take_item()
             else:
-                if self._inspection is None and self.trace is None and self.pixels is None:
+                if is_plain and self.pixels is None:
                     self._run_plain()
                 need = self._take_element()
             if need == _FRAGMENTS:
@@ -105,26 +97,25 @@ class Walk(Scopes):
                     raise too_large("elements", self._limits.elements, self._at)
                 yield from self._window.fill(self._at, need)
 
-    def take_sequence(self, charset: Charset, *, signed: bool) -> int | None:
-        """Take one sequence of the root; return where it ends, None if it is not at hand whole."""
-        self._root.charset = charset
-        self._root.context.signed = signed
-        if self._take_element():
-            return None
-        while self._sequences:
+    def resume(self, context: Context, last_tag: int = -1) -> None:
+        """Be told of what stood before `position`; to be called before anything is taken."""
+        self._root.context = context
+        self._root.last_tag = last_tag
+
+    def take(self) -> bool:
+        """Take one element of the root with all that it holds; False if it is not at hand."""
+        need = self._take_element()
+        while self._sequences and not need:
             if self._between_items:
                 need = self._take_item()
             else:
-                self._run_plain()
+                if self.trace is None:
+                    self._run_plain()
                 need = self._take_element()
-            if need:
-                return None
-        return self._at
+        return not need
 
-    def trace_item(self, charset: Charset, *, signed: bool) -> list[Step | bytes] | None:
-        """Walk the content of one item that is at hand whole; return its trace, None if broken."""
-        self._root.charset = charset
-        self._root.context.signed = signed
+    def trace_all(self) -> list[Step | bytes] | None:
+        """Walk what is at hand whole; return what was met, None if it is broken."""
         self.trace = []
         try:
             for _ in self.run():
@@ -138,7 +129,8 @@ class Walk(Scopes):
         data_set = self._data_set
         buffer, base = self._window.buffer, self._window.base
         table = self._table
-        charset, last_tag, append = data_set.charset, data_set.last_tag, data_set.members.append
+        context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
+        charset, order = context.charset, self._encoding.order
         longest = self._limits.most_inline_bytes_of_any
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))
@@ -157,7 +149,7 @@ class Walk(Scopes):
                 raw = buffer[start:stop]
                 append(prefix + encode(raw, charset))
                 if kind:
-                    data_set.context.note(kind, tag, raw, self._encoding)
+                    context.note(kind, tag, raw, order)
                 last_tag = tag
                 position = stop
         except UnfitValue:
@@ -175,13 +167,16 @@ class Walk(Scopes):
         if head is None:
             return 12
         is_root = data_set is self._root
+        explicit, order = self._encoding
+        if is_root and self.only_group not in (None, read_tag(head, order) >> 16):
+            self._end_data_set()
+            return 0
         if at + 8 > data_set.bound:
             rest = head[: data_set.bound - at]
             if not is_root or not is_padding(rest, self._encoding):
                 raise cut_header(at, data_set.bound, window.size)
             self._end_at_trailing()
             return 0
-        explicit, order = self._encoding
         entry = self._table[head[: 6 if explicit else 4]]
         if entry.kind == DELIMITER:
             self._take_delimiter(entry.tag, int.from_bytes(head[4:8], order))
@@ -221,9 +216,9 @@ class Walk(Scopes):
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
-            step = (len(self._sequences), self._at, start, length, entry, content)
-            signed, is_odd = data_set.context.signed, self._has_invalid_vr
-            self.trace.append(Step(*step, data_set.charset, signed, is_odd))
+            step = (len(self._sequences), self._at, start, length, entry, self._encoding, content)
+            context, is_odd = data_set.context, self._has_invalid_vr
+            self.trace.append(Step(*step, context.charset, context.signed, is_odd))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
@@ -246,11 +241,11 @@ class Walk(Scopes):
         if is_pixels or length > self._limits.most_inline_bytes(vr):
             window.pass_over(length)
         if is_pixels:
-            data_set.append(tag, self._bulk.member(entry.prefix, start, length, None), inspection)
+            data_set.append(tag, entry.prefix + self._bulk.rest(start, length), inspection)
             self._note_pixels(tag, start, stop)
         elif length > self._limits.most_inline_bytes(vr):
             turned_vr = vr if content.order == "big" else None
-            member = self._bulk.member(entry.prefix, start, length, turned_vr)
+            member = entry.prefix + self._bulk.rest(start, length, turned_vr)
             data_set.append(tag, member, inspection)
         else:
             if stop > window.base + len(window.buffer):
@@ -266,29 +261,24 @@ class Walk(Scopes):
 
     def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
         kind, tag, prefix, encode, vr = entry[:5]
-        data_set = self._data_set
+        context = self._data_set.context
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
             member = self._embed_sequence(entry, raw, start, content)
             if member is not None:
                 return member
             entry = make_entry(tag, "UN", content)
             if len(raw) > self._limits.inline_binary_bytes:
-                return self._bulk.member(entry.prefix, start, len(raw), None)
-            return entry.prefix + encode_inline_binary(raw, data_set.charset)
-        if kind == CHARACTER_SET:
-            if tag > data_set.last_tag or not any(
-                member.startswith(prefix) for member in data_set.members
-            ):
-                data_set.charset = charset_of(raw)
-        elif kind != PLAIN:
-            data_set.context.note(kind, tag, raw, content)
+                return entry.prefix + self._bulk.rest(start, len(raw))
+            return entry.prefix + encode_inline_binary(raw, context.charset)
+        if kind != PLAIN:
+            context.note(kind, tag, raw, content.order)
         if self._inspection is not None:
-            self._inspection.see_value(tag, vr, raw, data_set.charset)
+            self._inspection.see_value(tag, vr, raw, context.charset)
         try:
-            return prefix + encode(raw, data_set.charset)
+            return prefix + encode(raw, context.charset)
         except UnfitValue:
             unknown = make_entry(tag, "UN", content)
-            return unknown.prefix + encode_inline_binary(raw, data_set.charset)
+            return unknown.prefix + encode_inline_binary(raw, context.charset)
 
     def _take_fragments(self) -> Generator[Request, bytes, None]:
         """Take an encapsulated value up to its delimiter."""
@@ -298,7 +288,7 @@ class Walk(Scopes):
         window.pass_over(chain.following - start)
         if not self._encoding.explicit:
             entry = make_entry(tag, "OB", self._encoding)  # PS3.5 section A.4
-        member = self._bulk.member(entry.prefix, start, chain.stop - start, None)
+        member = entry.prefix + self._bulk.rest(start, chain.stop - start)
         data_set.append(tag, member, self._inspection)
         if entry.kind == PIXELS and data_set is self._root:
             self._note_pixels(tag, start, chain.stop)
@@ -332,12 +322,8 @@ class Walk(Scopes):
                 what = f"an item of {tag_name(sequence.entry.tag)}"
                 raise past_bound(what, length, at, bound, self._window.size)
             parent = sequence.parent
-            self._data_set = DataSet(
-                bound,
-                delimited=delimited,
-                charset=parent.charset,
-                signed=parent.context.signed,
-            )
+            context = Context(parent.context.charset, signed=parent.context.signed)
+            self._data_set = DataSet(bound, context, delimited=delimited)
             self._between_items = False
             if self.trace is not None:
                 self.trace.append(ITEM_BEGINS)
@@ -360,10 +346,10 @@ class Walk(Scopes):
         """Walk a sequence inside a UN value; None if the value holds none."""
         stop = start + len(raw)
         window = Window(raw, start, stop, self._limits)
-        inner = Walk(window, start, content, self._bulk, self._limits)
+        inner = Walk(Job(window, self._bulk, self._limits), start, content)
         inner._depth = self._depth + len(self._sequences)
-        inner._root.charset = self._data_set.charset
-        inner._root.context.signed = self._data_set.context.signed
+        context = self._data_set.context
+        inner._root.context = Context(context.charset, signed=context.signed)
         inner._open_sequence(entry, start, stop, content, delimited=False)
         try:
             for _ in inner.run():

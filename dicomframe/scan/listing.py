@@ -14,57 +14,60 @@ from typing import Any
 import pyarrow as pa
 
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan.crawling import RemoteTree
+from dicomframe.scan.gathering import Entry, Rows, Run, merge_runs, one_batch
+from dicomframe.scan.packing import FILES_SCHEMA, pack_files, unpack_files
+from dicomframe.scan.patterns import Selection, has_magic
+from dicomframe.scan.progress import Counter
 from dicomframe.scan.ranges import StorageFault, describe_error
 from dicomframe.scan.storage import Store, is_chainable, locate, open_file_system
 from dicomframe.scan.urls import HTTP_PROTOCOLS, hide_credentials, split_chain, split_protocol
-from dicomframe.scan.walking import (
-    Found,
-    LocalTree,
-    RemoteTree,
-    Rows,
-    Tree,
-    encode_path,
-    expand_glob,
-    has_magic,
-)
+from dicomframe.scan.walking import Found, LocalTree, Tree, encode_path, expand_glob, glob_base
 
-__all__ = ["FILES_SCHEMA", "Listing", "list_files"]
+__all__ = ["Listing", "list_files", "make_listing"]
 
-FILES_SCHEMA = pa.schema(
-    [
-        pa.field("store", pa.int32(), nullable=False),
-        pa.field("path", pa.binary(), nullable=False),
-        pa.field("size", pa.int64()),
-        pa.field("trouble", pa.string()),
-    ]
-)
-"""The columns of a listing: store number, path as bytes, size in bytes, why it is unreadable."""
+_CHUNK_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Listing:
-    """Hold what a path names.
+    """Hold what a path names, in some bytes per file.
 
     Attributes
     ----------
     stores
         The file systems that hold the files.
-    files
-        One row for each file, with the columns `FILES_SCHEMA`, in the order of store and path.
-        A size is null where the file system does not tell it. Where `trouble` is not null
-        there is no file to be opened: it tells what is there instead.
+    file_count
+        The number of files.
+    chunks
+        The files, as `pack_files` makes them of some ten thousand, with the columns
+        `FILES_SCHEMA`, in the order of store and path. A size is null where the file system
+        does not tell it. Where `trouble` is not null there is no file to be opened: it tells
+        what is there instead.
     """
 
     stores: tuple[Store, ...]
-    files: pa.Table
+    file_count: int
+    chunks: tuple[bytes, ...]
 
     def __repr__(self) -> str:
-        return f"Listing(stores={len(self.stores)}, files={self.files.num_rows})"
+        return f"Listing(stores={len(self.stores)}, files={self.file_count})"
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the files, one chunk after another."""
+        return map(unpack_files, self.chunks)
+
+    @property
+    def files(self) -> pa.Table:
+        """All files in one table, which takes as much memory as their names."""
+        return pa.Table.from_batches(self.batches(), FILES_SCHEMA)
 
 
 def list_files(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     storage_options: Mapping[str, Any] | None = None,
+    selection: Selection | None = None,
+    counter: Counter | None = None,
 ) -> Listing:
     """List every regular file that `path` names, hidden and empty ones too; open none.
 
@@ -78,6 +81,11 @@ def list_files(
     storage_options
         What fsspec needs to connect. In a chain, or in a list of several protocols, options
         below the name of a protocol go to that protocol only.
+    selection
+        Which of these files are wanted; its patterns see paths from the folder on that `path`
+        names, or from the last folder before the first wildcard of a glob.
+    counter
+        Is told the number of files while they are found.
 
     Returns
     -------
@@ -104,17 +112,34 @@ def list_files(
     >>> listing.stores[0].origin("/listed/a.dcm")
     'memory://listed/a.dcm'
     """
-    gathered: list[tuple[Store, list[Rows]]] = []
-    numbers: dict[Store, int] = {}
-    for each in _check_paths(path):
-        for store, rows in _list_one(each, storage_options or {}):
-            number = numbers.setdefault(store, len(gathered))
-            if number == len(gathered):
-                gathered.append((store, []))
-            gathered[number][1].append(rows)
-    tables = [_to_table(number, rows) for number, (_, rows) in enumerate(gathered)]
-    files = pa.concat_tables(tables).combine_chunks()
-    return Listing(tuple(store for store, _ in gathered), files)
+    counter = counter or Counter()
+    runs: dict[Store, list[Run]] = {}
+    try:
+        for each in _check_paths(path):
+            for store, rows in _list_one(each, storage_options or {}, selection, counter):
+                runs.setdefault(store, []).extend(rows.runs())
+    finally:
+        counter.finish()
+    return make_listing(runs)
+
+
+def make_listing(runs: Mapping[Store, list[Run]]) -> Listing:
+    """Return the files of several stores as a listing; use the runs up."""
+    chunks: list[bytes] = []
+    held: list[pa.RecordBatch] = []
+    file_count = held_count = 0
+    for number, several in enumerate(runs.values()):
+        for batch in merge_runs(several):
+            stores = pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows)
+            held.append(batch.set_column(0, FILES_SCHEMA.field("store"), stores))
+            held_count += batch.num_rows
+            file_count += batch.num_rows
+            if held_count >= _CHUNK_ROWS:
+                chunks.append(pack_files(one_batch(held)))
+                held, held_count = [], 0
+    if held:
+        chunks.append(pack_files(one_batch(held)))
+    return Listing(tuple(runs), file_count, tuple(chunks))
 
 
 _HTTP_MAGIC = re.compile(r"[*[]")
@@ -138,12 +163,13 @@ def _check_paths(path: object) -> list[str]:
     return names
 
 
-def _list_one(path: str, options: Mapping[str, Any]) -> Iterator[tuple[Store, Rows]]:
+def _list_one(
+    path: str, options: Mapping[str, Any], selection: Selection | None, counter: Counter
+) -> Iterator[tuple[Store, Rows]]:
     is_empty = True
     for store, root in _roots(path, options, outermost=True):
-        rows = Rows()
-        is_found = _list_root(store, root, rows)
-        if is_found:
+        rows = Rows(selection, counter)
+        if _list_root(store, root, rows):
             is_empty = False
             yield store, rows
     if is_empty:
@@ -171,9 +197,10 @@ def _roots(
         rows = Rows()
         if not _list_root(inner_store, inner_root, rows):
             raise FileNotFoundError(_nothing_at(behind))
-        for name in sorted(rows.paths):
-            inner = inner_store, name.decode("utf-8", "surrogateescape")
-            yield locate(layer, options, inner, outermost=outermost)
+        for batch in merge_runs(rows.runs()):
+            for name in batch["path"].to_pylist():
+                inner = inner_store, name.decode("utf-8", "surrogateescape")
+                yield locate(layer, options, inner, outermost=outermost)
 
 
 def _passes_through(layer: str, options: Mapping[str, Any], inner: tuple[Store, str]) -> bool:
@@ -240,51 +267,30 @@ def _list_root(store: Store, root: str, rows: Rows) -> bool:
         except Exception as error:
             if isinstance(error, StorageFault) and error.detail.startswith("no such file"):
                 return False
-            rows.append(encode_path(root), None, describe_error(error))
+            rows.append(Entry(encode_path(root), None, trouble=describe_error(error)))
             return True
     found = tree.look(root)
     if found is not None:
+        rows.set_base(found.path if found.is_folder else found.path.rpartition("/")[0])
         _add(tree, found, rows)
         return True
     magic = _HTTP_MAGIC.search(root) if store.protocol in HTTP_PROTOCOLS else has_magic(root)
-    matches = list(expand_glob(tree, root)) if magic else []
-    for match in matches:
+    if not magic:
+        return False
+    rows.set_base(glob_base(root))
+    is_found = False
+    for match, only in expand_glob(tree, root):
+        rows.set_glob(only, match.path)
         _add(tree, match, rows)
-    return bool(matches)
+        is_found = is_found or only is None
+    return is_found or rows.has_met
 
 
 def _add(tree: Tree, found: Found, rows: Rows) -> None:
     if found.is_folder:
         tree.walk(found.path, rows)
     else:
-        rows.append_found(found)
-
-
-def _to_table(number: int, several: list[Rows]) -> pa.Table:
-    """Return the files of one store, each once, in the order of their paths."""
-    columns: tuple[Sequence[bytes], Sequence[int | None], Sequence[str | None]]
-    first = several[0]
-    columns = first.paths, first.sizes, first.troubles
-    unique: dict[bytes, tuple[int | None, str | None]] = {}
-    for rows in several:
-        for path, size, trouble in zip(rows.paths, rows.sizes, rows.troubles, strict=True):
-            unique.setdefault(path, (size, trouble))
-    if len(unique) < sum(len(rows.paths) for rows in several) or len(several) > 1:
-        columns = (
-            list(unique),
-            [size for size, _ in unique.values()],
-            [trouble for _, trouble in unique.values()],
-        )
-    table = pa.table(
-        [
-            pa.repeat(pa.scalar(number, pa.int32()), len(columns[0])),
-            pa.array(columns[0], pa.binary()),
-            pa.array(columns[1], pa.int64()),
-            pa.array(columns[2], pa.string()),
-        ],
-        schema=FILES_SCHEMA,
-    )
-    return table.sort_by("path")
+        rows.append(found.as_entry())
 
 
 def _nothing_at(path: str) -> str:

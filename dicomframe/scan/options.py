@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.tags import TagColumn
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer
 
 BATCH_BYTES = 32 << 20
 """How many bytes of Pixel Data one record batch holds, unless one value alone is larger."""
@@ -28,8 +29,10 @@ class ReadOptions:
     warnings: bool = False
     limits: Limits = DEFAULT_LIMITS
     batch_bytes: int = BATCH_BYTES
+    transfer: Transfer = DEFAULT_TRANSFER
+    archives: bool = True
     counts_bytes: bool = False
-    """Both frames get a column `bytes_read`, for a report of what a read cost."""
+    """Both frames get the columns `bytes_read` and `requests`: what a read cost."""
 
 
 def check_pixels(pixels: str) -> Pixels:
@@ -75,27 +78,43 @@ def check_limits(limits: object) -> tuple[Limits, int]:
     InvalidOptionError
         A limit is not known, or no whole number of at least 1.
     """
-    if limits is None:
-        return DEFAULT_LIMITS, BATCH_BYTES
-    known = [*(field.name for field in dataclasses.fields(Limits)), "batch_bytes"]
-    if not isinstance(limits, Mapping):
+    names = [*(field.name for field in dataclasses.fields(Limits)), "batch_bytes"]
+    chosen = _check_numbers("limits", limits, names)
+    batch_bytes = chosen.pop("batch_bytes", BATCH_BYTES)
+    return dataclasses.replace(DEFAULT_LIMITS, **chosen), batch_bytes
+
+
+def check_transfer(transfer: object) -> Transfer:
+    """Return how remote files are fetched; what `transfer` leaves out keeps its default.
+
+    Raises
+    ------
+    InvalidOptionError
+        A name is no field of `Transfer`, or a value no whole number of at least 1.
+    """
+    names = [field.name for field in dataclasses.fields(Transfer)]
+    return dataclasses.replace(DEFAULT_TRANSFER, **_check_numbers("transfer", transfer, names))
+
+
+def _check_numbers(option: str, given: object, names: list[str]) -> dict[str, int]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
         raise InvalidOptionError(
-            f"limits must be a dict of names to whole numbers, found {type(limits).__name__}; "
-            f"the names are {', '.join(known)}"
+            f"{option} must be a dict of names to whole numbers, found {type(given).__name__}; "
+            f"the names are {', '.join(names)}"
         )
-    for name, value in limits.items():
-        if name not in known:
+    for name, value in given.items():
+        if name not in names:
             raise InvalidOptionError(
-                f"limits must be among {', '.join(known)}, "
-                f"found {name!r}{did_you_mean(str(name), known)}"
+                f"{option} must be among {', '.join(names)}, "
+                f"found {name!r}{did_you_mean(str(name), names)}"
             )
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidOptionError(
-                f"the limit {name!r} must be a whole number of at least 1, found {value!r}"
+                f"{name!r} of {option} must be a whole number of at least 1, found {value!r}"
             )
-    chosen = dict(limits)
-    batch_bytes = chosen.pop("batch_bytes", BATCH_BYTES)
-    return dataclasses.replace(DEFAULT_LIMITS, **chosen), batch_bytes
+    return dict(given)
 
 
 def check_npartitions(npartitions: object) -> None:

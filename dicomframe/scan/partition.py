@@ -5,8 +5,34 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import pyarrow as pa
+from dicomframe.scan.packing import unpack_files
+from dicomframe.scan.storage import Store
+
+
+class ListedFile(NamedTuple):
+    """What the listing knows of one file.
+
+    Attributes
+    ----------
+    store
+        The number of its store in `Partition.stores`.
+    path
+        Its path in that store; bytes that are not UTF-8 come as lone surrogates.
+    size
+        Its length in bytes, None if the store did not tell.
+    trouble
+        Why there is no file to be opened, None if there is one.
+    version
+        What `version_of` made of its ETag, None if the store told none.
+    """
+
+    store: int
+    path: str
+    size: int | None
+    trouble: str | None
+    version: int | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -19,12 +45,15 @@ class Partition:
         Its place in the plan.
     file_count
         The number of its files.
+    stores
+        Where these files lie; no store of other files is among them.
     data
-        Its slice of the listing: a compressed Arrow IPC stream.
+        Its slice of the listing, as `pack_files` makes it; a store is a number in `stores`.
     """
 
     index: int
     file_count: int
+    stores: tuple[Store, ...]
     data: bytes
 
     def __repr__(self) -> str:
@@ -33,17 +62,17 @@ class Partition:
     def __len__(self) -> int:
         return self.file_count
 
-    def __dask_tokenize__(self) -> tuple[str, int, str]:
-        """Return what tells this partition from any other, short and the same in any process."""
-        return "dicomframe.Partition", self.index, hashlib.sha256(self.data).hexdigest()[:32]
+    def __dask_tokenize__(self) -> tuple[str, int, tuple[Store, ...], str]:
+        """Return what tells this partition from any other, the same in any process.
 
-    def files(self) -> Iterator[tuple[int, str, int | None, str | None]]:
-        """Yield the store index, path, size in bytes and trouble of each file, in order.
-
-        Bytes of a path that are not UTF-8 come as lone surrogates.
+        It covers the names, sizes and versions of the files, and where they lie.
         """
-        with pa.ipc.open_stream(self.data) as stream:
-            for batch in stream:
-                stores, paths, sizes, troubles = (column.to_pylist() for column in batch.columns)
-                for store, path, size, trouble in zip(stores, paths, sizes, troubles, strict=True):
-                    yield store, path.decode("utf-8", "surrogateescape"), size, trouble
+        digest = hashlib.sha256(self.data).hexdigest()[:32]
+        return "dicomframe.Partition", self.index, self.stores, digest
+
+    def files(self) -> Iterator[ListedFile]:
+        """Yield the files in the order of the listing."""
+        columns = [column.to_pylist() for column in unpack_files(self.data).columns]
+        for store, path, size, version, trouble in zip(*columns, strict=True):
+            name = path.decode("utf-8", "surrogateescape")
+            yield ListedFile(store, name, size, trouble, version)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dicomframe.scan.gathering import one_batch
 from dicomframe.scan.listing import Listing
 from dicomframe.scan.options import check_npartitions
+from dicomframe.scan.packing import FILES_SCHEMA, pack_files
 from dicomframe.scan.partition import Partition
+from dicomframe.scan.pixels import PixelReader
 from dicomframe.scan.reading import PartitionReader
+from dicomframe.scan.storage import Store
 
 __all__ = ["OPEN_COST_BYTES", "ReadPlan", "plan_partitions"]
 
@@ -25,7 +30,9 @@ _UNKNOWN_SIZE_BYTES = 512 * 1024
 _MIN_PARTITION_BYTES = 8 * 1024 * 1024
 _MAX_PARTITION_BYTES = 128 * 1024 * 1024
 _USUAL_PARTITIONS = 16
-_FILES_WORTH_COMPRESSING = 16
+_NO_FILES = pa.RecordBatch.from_arrays(
+    [pa.nulls(0, field.type) for field in FILES_SCHEMA], schema=FILES_SCHEMA
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,6 +53,12 @@ class ReadPlan:
     def __repr__(self) -> str:
         files = sum(map(len, self.partitions))
         return f"ReadPlan(partitions={len(self.partitions)}, files={files})"
+
+    @property
+    def pixel_reader(self) -> PixelReader:
+        """What reads Pixel Data later, for an engine that knows which rows are left."""
+        stores = dict.fromkeys(store for each in self.partitions for store in each.stores)
+        return PixelReader(tuple(stores), self.reader.options)
 
     @property
     def schema(self) -> pa.Schema:
@@ -87,28 +100,38 @@ def plan_partitions(
         `npartitions` is no whole number of at least 1.
     """
     check_npartitions(npartitions)
-    files = listing.files.combine_chunks()
-    whole = next(iter(files.to_batches()), pa.RecordBatch.from_pylist([], files.schema))
-    totals = _running_totals(files, reads_pixels=reads_pixels)
+    totals = _running_totals(listing, reads_pixels=reads_pixels)
     cuts = _cut_by_size(totals) if npartitions is None else _cut_by_number(totals, npartitions)
     return tuple(
-        Partition(index, stop - start, _to_ipc(whole.slice(start, stop - start)))
-        for index, (start, stop) in enumerate(pairwise(cuts))
+        _make_partition(index, files, listing.stores)
+        for index, files in enumerate(_slices(listing, cuts))
     )
 
 
-def _running_totals(files: pa.Table, *, reads_pixels: bool) -> Sequence[int]:
+def _running_totals(listing: Listing, *, reads_pixels: bool) -> Sequence[int]:
     """Return the cost of all files up to and with each one."""
-    if not files.num_rows:
-        return ()
-    sizes = pc.fill_null(files["size"], _UNKNOWN_SIZE_BYTES)
-    if not reads_pixels:
-        sizes = pc.min_element_wise(sizes, pa.scalar(_HEADER_BYTES, pa.int64()))
-    costs = pc.if_else(pc.is_valid(files["trouble"]), 0, pc.add(sizes, OPEN_COST_BYTES))
-    totals = pc.cumulative_sum(costs.cast(pa.int64())).combine_chunks()
-    if isinstance(totals, pa.ChunkedArray):
-        totals = totals.chunk(0)
-    return memoryview(totals.buffers()[1]).cast("q")[totals.offset : totals.offset + len(totals)]
+    totals = array("q")
+    for files in listing.batches():
+        sizes = pc.fill_null(files["size"], _UNKNOWN_SIZE_BYTES)
+        if not reads_pixels:
+            sizes = pc.min_element_wise(sizes, pa.scalar(_HEADER_BYTES, pa.int64()))
+        costs = pc.if_else(pc.is_valid(files["trouble"]), 0, pc.add(sizes, OPEN_COST_BYTES))
+        before = totals[-1] if totals else 0
+        some = pc.add(pc.cumulative_sum(costs.cast(pa.int64())), before)
+        totals.frombytes(some.buffers()[1].slice(some.offset * 8, len(some) * 8))
+    return totals
+
+
+def _slices(listing: Listing, cuts: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """Yield the files between each two cuts."""
+    batches, held, held_count = listing.batches(), [_NO_FILES], 0
+    for start, stop in pairwise(cuts):
+        while held_count < stop - start:
+            held.append(next(batches))
+            held_count += held[-1].num_rows
+        whole = one_batch(held)
+        yield whole.slice(0, stop - start)
+        held, held_count = [whole.slice(stop - start)], held_count - (stop - start)
 
 
 def _cut_by_size(totals: Sequence[int]) -> list[int]:
@@ -140,10 +163,9 @@ def _cut_by_number(totals: Sequence[int], npartitions: int) -> list[int]:
     return [*cuts, count]
 
 
-def _to_ipc(files: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    compression = "zstd" if files.num_rows >= _FILES_WORTH_COMPRESSING else None
-    options = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_stream(sink, files.schema, options=options) as stream:
-        stream.write_batch(files)
-    return bytes(sink.getvalue())
+def _make_partition(index: int, files: pa.RecordBatch, stores: tuple[Store, ...]) -> Partition:
+    """Return a partition that carries the stores of its own files only."""
+    numbers = files["store"].dictionary_encode()
+    own = tuple(stores[number] for number in numbers.dictionary.to_pylist())
+    files = files.set_column(0, files.schema.field(0), numbers.indices)
+    return Partition(index, files.num_rows, own, pack_files(files))

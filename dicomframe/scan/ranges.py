@@ -15,13 +15,14 @@ from fsspec.spec import AbstractFileSystem
 
 __all__ = [
     "ArchiveStream",
+    "Closing",
     "FileReader",
     "HandleFile",
     "LocalFile",
-    "RangeFile",
     "StorageFault",
     "call_storage",
     "describe_error",
+    "short_answer",
     "words_for_mode",
 ]
 
@@ -46,11 +47,26 @@ class FileReader(Protocol):
     size: int
     """The length of the file in bytes."""
 
+    bytes_read: int
+    """What was read of it."""
+
+    requests: int
+    """How often a remote store was asked."""
+
+    version: int | None
+    """What the store told of the file's content, as `version_of` makes it."""
+
     def read(self, start: int, stop: int) -> bytes:
         """Return exactly the bytes from `start` to `stop`, or raise `StorageFault`."""
 
     def read_into(self, start: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from `start` on, wholly, or raise `StorageFault`."""
+
+    def finish(self) -> None:
+        """Check what was not read of a file that comes unpacked; its pixels are read after it.
+
+        Raises `StorageFault` or `Damage`.
+        """
 
     def close(self) -> None:
         """Release the file; a second call does nothing."""
@@ -64,10 +80,12 @@ class FileReader(Protocol):
     ) -> None: ...
 
 
-class _Closing:
+class Closing:
     """Give a reader its context manager."""
 
     __slots__ = ()
+    requests: int = 0
+    version: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -75,14 +93,17 @@ class _Closing:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def finish(self) -> None:
+        """Do nothing: only what comes unpacked has a checksum behind it."""
+
     def close(self) -> None:
-        pass
+        """Release what is held."""
 
 
-class LocalFile(_Closing):
+class LocalFile(Closing):
     """Read a local file by its descriptor: the hot path."""
 
-    __slots__ = ("_descriptor", "size")
+    __slots__ = ("_descriptor", "bytes_read", "size")
 
     def __init__(self, path: bytes) -> None:
         try:
@@ -96,6 +117,7 @@ class LocalFile(_Closing):
             raise StorageFault(words_for_mode(status.st_mode))
         self._descriptor = descriptor
         self.size = status.st_size
+        self.bytes_read = 0
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
@@ -110,12 +132,13 @@ class LocalFile(_Closing):
     def read(self, start: int, stop: int) -> bytes:
         """Return exactly the bytes from `start` to `stop`."""
         if stop > self.size:
-            raise StorageFault(_short(start, stop, max(0, self.size - start)))
+            raise StorageFault(short_answer(start, stop, max(0, self.size - start)))
         try:
             data = os.pread(self._descriptor, stop - start, start)
         except OSError as error:
             raise StorageFault(describe_error(error)) from None
         if len(data) == stop - start:
+            self.bytes_read += stop - start
             return data
         whole = bytearray(stop - start)
         self.read_into(start, memoryview(whole))
@@ -123,6 +146,7 @@ class LocalFile(_Closing):
 
     def read_into(self, start: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from `start` on."""
+        self.bytes_read += len(buffer)
         done = 0
         while done < len(buffer):
             try:
@@ -130,54 +154,17 @@ class LocalFile(_Closing):
             except OSError as error:
                 raise StorageFault(describe_error(error)) from None
             if count == 0:
-                raise StorageFault(_short(start, start + len(buffer), done))
+                raise StorageFault(short_answer(start, start + len(buffer), done))
             done += count
 
 
-class RangeFile(_Closing):
-    """Read a file of a file system that fetches ranges."""
-
-    __slots__ = ("_file_system", "_path", "_whole", "size")
-
-    def __init__(self, file_system: AbstractFileSystem, path: str, size: int | None) -> None:
-        self._file_system = file_system
-        self._path = path
-        self._whole: bytes | None = None
-        self.size = _ask_size(file_system, path) if size is None else size
-
-    def close(self) -> None:
-        """Release the file."""
-        self._whole = None
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return exactly the bytes from `start` to `stop`."""
-        if start >= stop:
-            return b""
-        if self._whole is None:
-            data = call_storage(self._file_system.cat_file, self._path, start=start, end=stop)
-            if len(data) == stop - start:
-                return bytes(data)
-            if len(data) != self.size or len(data) < stop:
-                raise StorageFault(_short(start, stop, len(data)))
-            # An HTTP server without ranges sends the whole file, whatever it was asked for.
-            self._whole = bytes(data)
-        if stop > len(self._whole):
-            raise StorageFault(_short(start, stop, max(0, len(self._whole) - start)))
-        return self._whole[start:stop]
-
-    def read_into(self, start: int, buffer: memoryview) -> None:
-        """Fill `buffer` with the bytes from `start` on."""
-        for at in range(0, len(buffer), _PIECE_BYTES):
-            piece = buffer[at : at + _PIECE_BYTES]
-            piece[:] = self.read(start + at, start + at + len(piece))
-
-
-class HandleFile(_Closing):
+class HandleFile(Closing):
     """Read a file of a file system that only knows open files, such as an archive."""
 
-    __slots__ = ("_handle", "size")
+    __slots__ = ("_handle", "bytes_read", "size")
 
     def __init__(self, file_system: AbstractFileSystem, path: str, size: int | None) -> None:
+        self.bytes_read = 0
         if isinstance(file_system, ZipFileSystem):
             # By the very name of the member: fsspec would take zip:: or a / from its beginning.
             self._handle = call_storage(file_system.zip.open, path)
@@ -193,7 +180,7 @@ class HandleFile(_Closing):
     def read(self, start: int, stop: int) -> bytes:
         """Return exactly the bytes from `start` to `stop`."""
         if stop > self.size:
-            raise StorageFault(_short(start, stop, max(0, self.size - start)))
+            raise StorageFault(short_answer(start, stop, max(0, self.size - start)))
         if stop - start <= _PIECE_BYTES:
             return self._read_piece(start, stop)
         whole = bytearray(stop - start)
@@ -207,13 +194,14 @@ class HandleFile(_Closing):
             piece[:] = self._read_piece(start + at, start + at + len(piece))
 
     def _read_piece(self, start: int, stop: int) -> bytes:
+        self.bytes_read += stop - start
         call_storage(self._handle.seek, start)
         pieces, missing = [], stop - start
         while missing > 0:
             pieces.append(call_storage(self._handle.read, missing))
             missing -= len(pieces[-1])
             if not pieces[-1] or missing < 0:
-                raise StorageFault(_short(start, stop, stop - start - missing))
+                raise StorageFault(short_answer(start, stop, stop - start - missing))
         return b"".join(pieces)
 
 
@@ -288,6 +276,11 @@ def describe_error(error: Exception) -> str:
     return f"the file system failed with {type(error).__name__}"
 
 
+def short_answer(start: int, stop: int, count: int) -> str:
+    """Tell that storage gave fewer bytes than it was asked for."""
+    return f"asked for the {stop - start} bytes from {start} on, storage gave {count}"
+
+
 def words_for_mode(mode: int) -> str:
     """Tell what a thing is that is not a regular file, from its `st_mode`."""
     kinds = (
@@ -311,7 +304,3 @@ def _ask_size(file_system: AbstractFileSystem, path: str) -> int:
 def _why_not_opened(error: Exception) -> str:
     vanished = isinstance(error, _MISSING)
     return describe_error(error) + (" (vanished after listing)" if vanished else "")
-
-
-def _short(start: int, stop: int, count: int) -> str:
-    return f"asked for the {stop - start} bytes from {start} on, storage gave {count}"

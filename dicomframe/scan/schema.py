@@ -18,10 +18,15 @@ RESERVED_COLUMNS = (
     "detail",
     "offset",
     "bytes_read",
+    "requests",
+    "pixel_place",
 )
 """Names that a column of `tags` cannot have."""
 
-_BYTES_READ = pa.field("bytes_read", pa.int64())
+_COST_FIELDS = [pa.field("bytes_read", pa.int64()), pa.field("requests", pa.int64())]
+PIXEL_PLACE = pa.field("pixel_place", pa.string())
+"""A column beside those of the schema, on demand: what `PixelReader` reads the pixels by."""
+
 _CORRUPT_FIELDS = [
     pa.field("origin", pa.string(), nullable=False),
     pa.field("reason", pa.string(), nullable=False),
@@ -63,12 +68,12 @@ def make_dicom_schema(options: ReadOptions) -> pa.Schema:
         fields.append(pa.field("pixel_length", pa.int64()))
     if options.warnings:
         fields.append(pa.field("warnings", pa.list_(pa.string())))
-    return pa.schema([*fields, *([_BYTES_READ] if options.counts_bytes else [])])
+    return pa.schema([*fields, *(_COST_FIELDS if options.counts_bytes else [])])
 
 
 def make_corrupt_schema(options: ReadOptions) -> pa.Schema:
     """Return the schema of the corrupt frame."""
-    return pa.schema([*_CORRUPT_FIELDS, *([_BYTES_READ] if options.counts_bytes else [])])
+    return pa.schema([*_CORRUPT_FIELDS, *(_COST_FIELDS if options.counts_bytes else [])])
 
 
 def make_scan_schema(options: ReadOptions) -> pa.Schema:

@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -19,16 +19,20 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan.archives import ARCHIVE_PROTOCOLS, MemberFinder
+from dicomframe.scan.fetching import THREADED_PROTOCOLS, Ask, Fetcher
 from dicomframe.scan.ranges import (
     ArchiveStream,
     FileReader,
     HandleFile,
     LocalFile,
-    RangeFile,
     StorageFault,
     call_storage,
 )
+from dicomframe.scan.remote import PIECE_BYTES, RangeFile
+from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer
 from dicomframe.scan.urls import (
     HTTP_PROTOCOLS,
     escape_name,
@@ -43,14 +47,16 @@ __all__ = [
     "StorageFault",
     "Store",
     "fetch_range",
+    "find_file",
     "is_chainable",
     "locate",
     "open_file_system",
     "open_origin",
+    "resolve_origin",
 ]
 
 _ARCHIVE_BLOCK_BYTES = 128 * 1024
-_OPEN_FILE_SYSTEMS = 8
+_MOST_CONNECTIONS = 8
 _S3_PROTOCOLS = frozenset({"s3", "s3a"})
 _EXTRAS = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs"}
 
@@ -81,6 +87,11 @@ class Store:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     inner: tuple[Store, str | None] | None = None
 
+    @property
+    def is_archive(self) -> bool:
+        """Whether the files are members of one archive."""
+        return self.protocol in ARCHIVE_PROTOCOLS and self.inner is not None
+
     def __repr__(self) -> str:
         return f"Store({self.prefix + '*' + self.suffix!r})"
 
@@ -98,7 +109,7 @@ class Store:
             return hide_credentials(path)
         return self.prefix + escape_name(path, chained=self.inner is not None) + self.suffix
 
-    def open(self, path: str, size: int | None) -> FileReader:
+    def open(self, path: str, size: int | None, limits: Limits = DEFAULT_LIMITS) -> FileReader:
         """Open a file, without waiting for whatever may hide behind its name.
 
         Parameters
@@ -108,15 +119,36 @@ class Store:
         size
             The length of the file in bytes if the listing told, so that it need not be asked
             for again. A local file tells its own.
+        limits
+            How far a member of an archive is unpacked.
 
         Raises
         ------
         StorageFault
             It is gone, forbidden, no regular file, or the file system failed.
+        Damage
+            It is a member of an archive, and damaged.
         """
         if self.protocol == "file":
             return LocalFile(path.encode("utf-8", "surrogateescape"))
-        return _open_remote(self, path, size)
+        connection, fetcher = _connections.get(self, DEFAULT_TRANSFER, limits)
+        if fetcher is not None:
+            return RangeFile(fetcher, path, size)
+        if isinstance(connection, MemberFinder):
+            return connection.open(path)
+        return HandleFile(connection, path, size)
+
+    def connect(self, transfer: Transfer) -> Fetcher | None:
+        """Return the connection that fetches ranges; None where files are opened one by one.
+
+        Raises
+        ------
+        StorageFault
+            There is no connection to be had.
+        """
+        if self.protocol == "file" or self.is_archive:
+            return None
+        return _connections.get(self, transfer, DEFAULT_LIMITS)[1]
 
 
 def locate(
@@ -145,6 +177,10 @@ def locate(
         protocol, rest = layer, ""
     if protocol is None or protocol in {"file", "local"}:
         return Store("file", "file://"), rest
+    if inner is not None and protocol in ARCHIVE_PROTOCOLS:
+        own = _own_options(protocol, options, outermost=outermost)
+        suffix = f"::{inner[0].origin(inner[1])}"
+        return Store(protocol, f"{protocol}://", suffix, own, inner), rest.rstrip("/")
     file_system_class = _file_system_class(protocol)
     userinfo, rest = split_userinfo(protocol, rest)
     own = _own_options(protocol, options, outermost=outermost)
@@ -164,16 +200,27 @@ def locate(
 
 def is_chainable(protocol: str) -> bool:
     """Tell whether files of `protocol` are read from a file that another URL names."""
+    if protocol in ARCHIVE_PROTOCOLS:
+        return True
     file_system_class = _file_system_class(protocol)
     if issubclass(file_system_class, AbstractArchiveFileSystem | CachingFileSystem):
         return True
     return "fo" in inspect.signature(file_system_class.__init__).parameters
 
 
-def open_file_system(store: Store) -> AbstractFileSystem:
-    """Return a new connection to a store (fsspec may share it); the caller keeps it."""
+def open_file_system(store: Store, transfer: Transfer | None = None) -> AbstractFileSystem:
+    """Return a new connection to a store (fsspec may share it); the caller keeps it.
+
+    With `transfer` it leaves retries to a `Fetcher`.
+    """
     if store.inner is None:
-        return fsspec.filesystem(store.protocol, **store.options)
+        if transfer is None:
+            return fsspec.filesystem(store.protocol, **store.options)
+        options = _tuned(store.protocol, store.options, transfer)
+        file_system = fsspec.filesystem(store.protocol, **options)
+        if options != store.options:
+            file_system.retries = 1  # of s3fs itself, beside those of its client
+        return file_system
     inner, path = store.inner
     file_system_class = _file_system_class(store.protocol)
     if path is None:
@@ -193,9 +240,7 @@ def open_file_system(store: Store) -> AbstractFileSystem:
     )
 
 
-def open_origin(
-    uri_origin: str, storage_options: Mapping[str, Any] | None = None, size: int | None = None
-) -> FileReader:
+def open_origin(uri_origin: str, storage_options: Mapping[str, Any] | None = None) -> FileReader:
     """Open the one file that an origin names.
 
     Parameters
@@ -205,17 +250,14 @@ def open_origin(
         in it is part of the name.
     storage_options
         As for ``read_dicom``; an origin holds no credentials.
-    size
-        The length of the file in bytes if it is known, or a part of it that is enough.
 
     Raises
     ------
     StorageFault
         It cannot be opened.
     """
-    store, path = _resolve(uri_origin, storage_options or {}, outermost=True)
-    # A server may send more than it was asked for: there the true size is needed.
-    return store.open(path, None if store.protocol in HTTP_PROTOCOLS else size)
+    store, path = find_file(uri_origin, storage_options or {}, outermost=True)
+    return store.open(path, None)
 
 
 def fetch_range(
@@ -228,41 +270,98 @@ def fetch_range(
     StorageFault
         The range cannot be read whole.
     """
-    with open_origin(uri_origin, storage_options, size=stop) as reader:
+    store, path = find_file(uri_origin, storage_options or {}, outermost=True)
+    fetcher = store.connect(DEFAULT_TRANSFER)
+    if fetcher is not None and stop - start <= PIECE_BYTES and store.protocol in _S3_PROTOCOLS:
+        return fetcher.submit(Ask(path, start, stop)).result().data  # one request, no size asked
+    with store.open(path, None) as reader:
         return reader.read(start, stop)
 
 
+def resolve_origin(origin: str, stores: Iterable[Store]) -> tuple[Store, str]:
+    """Return the store and the path of an origin that one of `stores` made.
+
+    An archive that lies in one of them is a store too.
+
+    Raises
+    ------
+    StorageFault
+        None of them made it.
+    """
+    protocol, name = split_protocol(origin)
+    for store in stores:
+        if store.inner is None:
+            if store.protocol == protocol and origin.startswith(store.prefix):
+                return store, unescape_name(origin[len(store.prefix) :], chained=False)
+        elif origin.startswith(store.prefix) and origin.endswith(store.suffix):
+            name = origin[len(store.prefix) : len(origin) - len(store.suffix)]
+            return store, unescape_name(name, chained=True)
+    name, _, behind = name.partition("::")
+    if protocol not in ARCHIVE_PROTOCOLS or not behind:
+        raise StorageFault("no store of this read holds the file")
+    archive = Store(protocol, f"{protocol}://", f"::{behind}", {}, resolve_origin(behind, stores))
+    return archive, unescape_name(name, chained=True)
+
+
 class _Connections(threading.local):
-    """Keep the file systems used last, for one thread: archives are no good to two."""
+    """Keep the connections used last, for one thread: archives are no good to two."""
 
     def __init__(self) -> None:
-        self.kept: OrderedDict[tuple[int, int], tuple[Store, AbstractFileSystem]] = OrderedDict()
+        self.kept: OrderedDict[
+            Any, tuple[Store, AbstractFileSystem | MemberFinder, Fetcher | None]
+        ] = OrderedDict()
 
-    def get(self, store: Store) -> AbstractFileSystem:
-        # By identity, so that a new listing never meets the archive as it was before.
-        key = (os.getpid(), id(store))
+    def get(
+        self, store: Store, transfer: Transfer, limits: Limits
+    ) -> tuple[AbstractFileSystem | MemberFinder, Fetcher | None]:
+        # An archive by identity, so that a new listing never meets it as it was before.
+        key = (os.getpid(), transfer, limits, store if store.inner is None else id(store))
         kept = self.kept.get(key)
         if kept is None:
-            kept = store, call_storage(open_file_system, store)
-            self.kept[key] = kept
-            if len(self.kept) > _OPEN_FILE_SYSTEMS:
-                self.kept.popitem(last=False)
+            kept = self.kept[key] = store, *_connect(store, transfer, limits)
+            if len(self.kept) > _MOST_CONNECTIONS:
+                _, dropped = self.kept.popitem(last=False)
+                if isinstance(dropped[1], MemberFinder):
+                    dropped[1].close()
         else:
             self.kept.move_to_end(key)
-        return kept[1]
+        return kept[1:]
 
 
 _connections = _Connections()
 
 
-def _open_remote(store: Store, path: str, size: int | None) -> FileReader:
-    file_system = _connections.get(store)
-    fetches_ranges = (
+def _connect(
+    store: Store, transfer: Transfer, limits: Limits
+) -> tuple[AbstractFileSystem | MemberFinder, Fetcher | None]:
+    if store.is_archive and store.inner is not None:
+        inner, path = store.inner
+        archive = inner.open(path or "", None)
+        return MemberFinder(archive, limits, ahead_bytes=transfer.first_bytes), None
+    file_system = call_storage(open_file_system, store, transfer)
+    if not _fetches_ranges(file_system, store.protocol):
+        return file_system, None
+    return file_system, Fetcher(file_system, store.protocol, transfer, store.options)
+
+
+def _fetches_ranges(file_system: AbstractFileSystem, protocol: str) -> bool:
+    return (
         isinstance(file_system, AsyncFileSystem)
+        or protocol in THREADED_PROTOCOLS
         or type(file_system).cat_file is not AbstractFileSystem.cat_file
     )
-    reader = RangeFile if fetches_ranges else HandleFile
-    return reader(file_system, path, size)
+
+
+def _tuned(protocol: str, options: Mapping[str, Any], transfer: Transfer) -> dict[str, Any]:
+    """Return the options of a file system whose requests are tried again here, not by itself."""
+    if protocol not in _S3_PROTOCOLS or "s3fs" not in _file_system_class(protocol).__module__:
+        return dict(options)
+    config = {
+        "max_pool_connections": transfer.in_flight,
+        "retries": {"total_max_attempts": 1},
+        **options.get("config_kwargs", {}),
+    }
+    return {**options, "config_kwargs": config}
 
 
 def _file_system_class(protocol: str) -> type[AbstractFileSystem]:
@@ -337,12 +436,14 @@ def _split_path(
     return f"{protocol}://", str(file_system_class._strip_protocol(url))
 
 
-def _resolve(origin: str, options: Mapping[str, Any], *, outermost: bool) -> tuple[Store, str]:
-    """Return the store and the path that an origin was made from."""
+def find_file(
+    origin: str, options: Mapping[str, Any], *, outermost: bool = True
+) -> tuple[Store, str]:
+    """Return the store and the path that an origin was made from, by the options of a user."""
     protocol, _ = split_protocol(origin)
     first, cut, behind = origin.partition("::")
     if cut and is_chainable(protocol or first):
-        inner = _resolve(behind, options, outermost=False)
+        inner = find_file(behind, options, outermost=False)
         store, path = locate(first, options, inner, outermost=outermost)
         if store.inner == (inner[0], None):
             return store, path

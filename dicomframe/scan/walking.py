@@ -1,4 +1,4 @@
-"""Find files below a folder or behind a glob, on the local disk or an fsspec file system."""
+"""Find files below a folder of the local disk, or behind a glob of any file system."""
 
 # Names are bytes that need not be UTF-8, and must come back as they are: no pathlib.
 # ruff: noqa: PTH114, PTH116, PTH118, PTH208
@@ -9,31 +9,30 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from fnmatch import translate
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain, islice
+from typing import NamedTuple, Protocol, TypeVar
 
-from fsspec.archive import AbstractArchiveFileSystem
-from fsspec.spec import AbstractFileSystem
-
+from dicomframe.scan.gathering import Entry, Rows
+from dicomframe.scan.patterns import has_magic, match_or_below, segment_pattern
 from dicomframe.scan.ranges import describe_error, words_for_mode
-from dicomframe.scan.urls import HTTP_PROTOCOLS
 
 __all__ = [
+    "DANGLING",
     "Found",
     "LocalTree",
-    "RemoteTree",
-    "Rows",
     "Tree",
     "encode_path",
     "expand_glob",
-    "has_magic",
+    "glob_base",
+    "unlisted",
 ]
 
-# File systems without true folders: one flat listing is quicker, and misses no odd key.
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
-_ENCRYPTED = 1
+DANGLING = "is a link to nothing"
+
+_T = TypeVar("_T")
+_ENTRIES_AT_ONCE = 10_000
 
 
 class Found(NamedTuple):
@@ -45,25 +44,11 @@ class Found(NamedTuple):
     trouble: str | None = None
     identity: tuple[int, int] | None = None
     """Device and inode of a local folder, which tell it again behind a link."""
+    version: int | None = None
 
-
-@dataclass(slots=True)
-class Rows:
-    """Gather the files of one store, column by column."""
-
-    paths: list[bytes] = field(default_factory=list)
-    sizes: list[int | None] = field(default_factory=list)
-    troubles: list[str | None] = field(default_factory=list)
-
-    def append(self, path: bytes, size: int | None, trouble: str | None = None) -> None:
-        """Add a file, or what cannot be read as one."""
-        self.paths.append(path)
-        self.sizes.append(size)
-        self.troubles.append(trouble)
-
-    def append_found(self, found: Found) -> None:
-        """Add what `Tree.look` or `Tree.children` told."""
-        self.append(encode_path(found.path), found.size, found.trouble)
+    def as_entry(self) -> Entry:
+        """Return it as a row."""
+        return Entry(encode_path(self.path), self.size, self.version, self.trouble)
 
 
 class Tree(Protocol):
@@ -78,15 +63,18 @@ class Tree(Protocol):
     def walk(self, folder: str, rows: Rows) -> None:
         """Add every file below a folder to `rows`, and what cannot be read as one."""
 
+    def each(self, work: Callable[[Found], _T], founds: Iterable[Found]) -> Iterator[_T]:
+        """Yield what `work` returns for each, in order; several at once if that is quicker."""
+
 
 def encode_path(path: str) -> bytes:
     """Return the bytes of a path; undecodable ones come back from their lone surrogates."""
     return path.encode("utf-8", "surrogateescape")
 
 
-def has_magic(path: str) -> bool:
-    """Tell whether a path can be a glob."""
-    return _MAGIC.search(path) is not None
+def unlisted(error: Exception) -> str:
+    """Tell why what is in a folder is not known."""
+    return f"a folder that cannot be listed: {describe_error(error)}"
 
 
 class LocalTree:
@@ -98,7 +86,7 @@ class LocalTree:
             status = os.stat(encode_path(path))
         except (FileNotFoundError, NotADirectoryError, ValueError):
             if "\0" not in path and os.path.islink(encode_path(path)):
-                return Found(path, False, None, _DANGLING)
+                return Found(path, False, None, DANGLING)
             return None
         except OSError as error:
             trouble = _why_no_stat(error)
@@ -114,7 +102,7 @@ class LocalTree:
         try:
             names = os.listdir(encode_path(folder))
         except OSError as error:
-            return [Found(folder, False, None, _unlisted(error))]
+            return [Found(folder, False, None, unlisted(error))]
         paths = (os.path.join(folder, name.decode("utf-8", "surrogateescape")) for name in names)
         return [found for path in paths if (found := self.look(path)) is not None]
 
@@ -130,185 +118,74 @@ class LocalTree:
                 status = os.stat(path)
                 identity = (status.st_dev, status.st_ino)
                 if _is_above(above, identity):
-                    rows.append(path, None, "is a folder that a link leads back to")
+                    rows.append(Entry(path, None, trouble="is a folder that a link leads back to"))
                     continue
+                folders: list[bytes] = []
                 with os.scandir(path) as entries:
-                    _sort_entries(entries, (identity, above), pending, rows)
+                    while some := list(islice(entries, _ENTRIES_AT_ONCE)):
+                        rows.extend(list(_look_at(some, folders)))
             except OSError as error:
-                rows.append(path, None, _unlisted(error))
-
-
-class RemoteTree:
-    """A file system of fsspec."""
-
-    def __init__(self, file_system: AbstractFileSystem, protocol: str) -> None:
-        self._file_system = file_system
-        self._protocol = protocol
-        self._is_archive = isinstance(file_system, AbstractArchiveFileSystem)
-        # Another session may have listed this before, and fsspec shares what it remembers.
-        file_system.invalidate_cache()
-
-    def look(self, path: str) -> Found | None:
-        """Tell what is at a path; None if nothing is."""
-        try:
-            if self._is_archive:
-                return self._look_in_archive(path)
-            info = self._file_system.info(path)
-            if self._protocol in HTTP_PROTOCOLS and _is_index_page(path, info):
-                return Found(path, True)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except Exception as error:
-            return Found(path, False, None, describe_error(error))
-        return self._found({**info, "name": path})
-
-    def children(self, folder: str) -> list[Found]:
-        """Tell what is in a folder; one thing with trouble, the folder, if it cannot be told."""
-        try:
-            if self._is_archive:
-                return self._members_in(folder)
-            entries = self._file_system.ls(folder, detail=True)
-        except Exception as error:
-            return [Found(folder, False, None, _unlisted(error))]
-        here = folder.rstrip("/")
-        return [
-            self._found(entry)
-            for entry in entries
-            if entry["name"].rstrip("/") != here and not self._is_noise(entry, here)
-        ]
-
-    def walk(self, folder: str, rows: Rows) -> None:
-        """Add every file below a folder to `rows`, and what cannot be read as one."""
-        if self._is_archive or self._protocol in _OBJECT_STORES:
-            try:
-                entries = self._below(folder)
-            except Exception as error:
-                if self._is_archive:
-                    rows.append(encode_path(folder), None, _unlisted(error))
-                    return
+                rows.append_unlisted(path, unlisted(error))
             else:
-                for found in map(self._found, entries):
-                    if not found.is_folder:
-                        rows.append_found(found)
-                return
-        pending, seen = [folder], {folder.rstrip("/")}
-        while pending:
-            for found in self.children(pending.pop()):
-                if not found.is_folder:
-                    rows.append_found(found)
-                elif found.path.rstrip("/") not in seen:
-                    seen.add(found.path.rstrip("/"))
-                    pending.append(found.path)
+                # In order, so that what is gathered is nearly sorted.
+                folders.sort(reverse=True)
+                here = (identity, above)
+                pending += [
+                    (each, here)
+                    for each in folders
+                    if rows.enters(each.decode("utf-8", "surrogateescape"))
+                ]
+            rows.show_count()
 
-    def _below(self, folder: str) -> Iterable[dict[str, Any]]:
-        if self._is_archive:
-            return self._members(folder)
-        entries = self._file_system.find(folder, detail=True).values()
-        return [entry for entry in entries if not _is_marker(entry)]
-
-    def _look_in_archive(self, path: str) -> Found | None:
-        if not path.strip("/"):
-            return Found("", True)
-        members = self._directory()
-        name = path if path in members else path.strip("/")
-        return self._found({**members[name], "name": name}) if name in members else None
-
-    def _directory(self) -> dict[str, dict[str, Any]]:
-        # Not ls or find: they look through the whole archive once for each folder in it.
-        try:
-            self._file_system.info("")
-        except FileNotFoundError:
-            return {}  # an archive without members
-        directory: dict[str, dict[str, Any]] = self._file_system.dir_cache
-        return directory
-
-    def _members(self, folder: str) -> list[dict[str, Any]]:
-        below = f"{folder}/" if folder else ""
-        members = self._directory().items()
-        return [{**info, "name": name} for name, info in members if name.startswith(below)]
-
-    def _members_in(self, folder: str) -> list[Found]:
-        depth = folder.count("/") + 1 if folder else 0
-        members = (member for member in self._members(folder) if member["name"].count("/") == depth)
-        return [self._found(member) for member in members]
-
-    def _found(self, entry: dict[str, Any]) -> Found:
-        path, kind, size = entry["name"], entry["type"], entry.get("size")
-        if kind == "directory":
-            return Found(path, True)
-        if kind == "link":
-            return self._follow(path)
-        size = size if isinstance(size, int) else None
-        if kind != "file":
-            return Found(path, False, size, f"is of the kind {kind!r}, not a regular file")
-        if self._protocol == "zip" and entry.get("flag_bits", 0) & _ENCRYPTED:
-            return Found(path, False, size, "is encrypted")
-        return Found(path, False, size)
-
-    def _follow(self, path: str) -> Found:
-        try:
-            info = self._file_system.info(path)
-        except FileNotFoundError:
-            return Found(path, False, None, _DANGLING)
-        except Exception as error:
-            return Found(path, False, None, describe_error(error))
-        if info["type"] == "directory":
-            return Found(path, False, None, "is a link to a folder, which is only followed locally")
-        size = info.get("size") if info["type"] == "file" else None
-        return Found(path, False, size if isinstance(size, int) else None)
-
-    def _is_noise(self, entry: dict[str, Any], folder: str) -> bool:
-        if self._protocol in HTTP_PROTOCOLS:
-            # An index page links to itself, sorted another way.
-            return entry["name"][len(folder) :].lstrip("/")[:1] in {"?", "#"}
-        return _is_marker(entry)
+    def each(self, work: Callable[[Found], _T], founds: Iterable[Found]) -> Iterator[_T]:
+        """Yield what `work` returns for each, in order."""
+        return map(work, founds)
 
 
-def expand_glob(tree: Tree, pattern: str) -> Iterator[Found]:
+def glob_base(pattern: str) -> str:
+    """Return the folder that a glob starts from."""
+    segments = pattern.split("/")
+    first = next(i for i, segment in enumerate(segments) if has_magic(segment))
+    return "/".join(segments[:first]) or ("/" if first else "")
+
+
+def expand_glob(tree: Tree, pattern: str) -> Iterator[tuple[Found, re.Pattern[str] | None]]:
     """Yield what matches a glob, each as `Tree.look` tells it; in no certain order.
 
     ``*`` and ``?`` match within a name, hidden ones too, ``[...]`` one of several characters,
-    ``**`` as a whole name any number of folders.
+    ``**`` as a whole name any number of folders. From a ``**`` on nothing is looked up: the
+    folder before it comes with the expression that the paths below it must fit.
     """
+    start = tree.look(glob_base(pattern))
+    if start is None or not start.is_folder:
+        if start is not None and start.trouble is not None:
+            yield start, None
+        return
     segments = pattern.split("/")
-    first = next(i for i, segment in enumerate(segments) if has_magic(segment))
-    base = "/".join(segments[:first])
-    start = tree.look(base or ("/" if first else ""))
-    if start is not None and start.is_folder:
-        yield from _match(tree, start, tuple(segments[first:]))
-    elif start is not None and start.trouble is not None:
-        yield start
+    segments = segments[next(i for i, each in enumerate(segments) if has_magic(each)) :]
+    cut = segments.index("**") if "**" in segments else len(segments) - 1
+    folders = [start]
+    for segment in segments[:cut]:
+        above, folders = folders, []
+        for found in _match_at_once(tree, above, segment):
+            if found.is_folder:
+                folders.append(found)
+            elif found.trouble is not None:
+                yield found, None
+    if segments[cut] == "**":
+        only = match_or_below(segments[cut:])
+        yield from ((folder, only) for folder in folders)
+    else:
+        yield from ((found, None) for found in _match_at_once(tree, folders, segments[cut]))
 
 
-_MAGIC = re.compile(r"[*?[]")
-_DANGLING = "is a link to nothing"
 _LINK_LOOP = "is a link that leads back to itself"
 _Chain = tuple[tuple[int, int], "_Chain"] | None
 
 
-def _match(tree: Tree, start: Found, segments: tuple[str, ...]) -> Iterator[Found]:
-    pending: list[tuple[Found, tuple[str, ...], _Chain]] = [(start, segments, None)]
-    seen: set[tuple[str, tuple[str, ...]]] = set()
-    while pending:
-        found, left, above = pending.pop()
-        if (found.path, left) in seen:
-            continue
-        seen.add((found.path, left))
-        if not left or found.trouble is not None or left == ("**",):
-            yield found
-        elif found.is_folder and left[0] == "**":
-            pending.append((found, left[1:], above))
-            chain = (found.identity, above) if found.identity else None
-            for child in tree.children(found.path):
-                if child.path == found.path:
-                    yield child
-                elif child.is_folder and not (chain and _is_above(chain, child.identity)):
-                    pending.append((child, left, chain))
-        elif found.is_folder:
-            pending += [
-                (child, () if child.path == found.path else left[1:], above)
-                for child in _match_segment(tree, found, left[0])
-            ]
+def _match_at_once(tree: Tree, folders: list[Found], segment: str) -> Iterator[Found]:
+    work = partial(_match_segment, tree, segment=segment)
+    return chain.from_iterable(tree.each(work, folders))
 
 
 def _match_segment(tree: Tree, folder: Found, segment: str) -> list[Found]:
@@ -320,7 +197,7 @@ def _match_segment(tree: Tree, folder: Found, segment: str) -> list[Found]:
         literal = [child for child in children if _name(child) == segment]
         if literal:
             return literal
-    fits = re.compile(translate(segment)).match
+    fits = re.compile(segment_pattern(segment), re.DOTALL).fullmatch
     return [child for child in children if child.path == folder.path or fits(_name(child))]
 
 
@@ -332,13 +209,8 @@ def _name(found: Found) -> str:
     return found.path.rstrip("/").rpartition("/")[2]
 
 
-def _sort_entries(
-    entries: Iterable[os.DirEntry[bytes]],
-    chain: _Chain,
-    pending: list[tuple[bytes, _Chain]],
-    rows: Rows,
-) -> None:
-    add_path, add_size, add_trouble = rows.paths.append, rows.sizes.append, rows.troubles.append
+def _look_at(entries: Iterable[os.DirEntry[bytes]], folders: list[bytes]) -> Iterator[Entry]:
+    """Yield what is no folder; add the others to `folders`."""
     for entry in entries:
         path = entry.path
         try:
@@ -346,20 +218,19 @@ def _sort_entries(
             if stat.S_ISLNK(status.st_mode):
                 status = os.stat(path)
         except FileNotFoundError:
-            rows.append(path, None, _DANGLING if entry.is_symlink() else "vanished while listed")
+            gone = DANGLING if entry.is_symlink() else "vanished while listed"
+            yield Entry(path, None, trouble=gone)
             continue
         except OSError as error:
-            rows.append(path, None, _why_no_stat(error) or describe_error(error))
+            yield Entry(path, None, trouble=_why_no_stat(error) or describe_error(error))
             continue
         mode = status.st_mode
         if stat.S_ISREG(mode):
-            add_path(path)
-            add_size(status.st_size)
-            add_trouble(None)
+            yield Entry(path, status.st_size)
         elif stat.S_ISDIR(mode):
-            pending.append((path, chain))
+            folders.append(path)
         else:
-            rows.append(path, None, words_for_mode(mode))
+            yield Entry(path, None, trouble=words_for_mode(mode))
 
 
 def _is_above(chain: _Chain, identity: tuple[int, int] | None) -> bool:
@@ -375,15 +246,3 @@ def _why_no_stat(error: OSError) -> str | None:
     if error.errno == errno.ENAMETOOLONG:
         return None
     return _LINK_LOOP if error.errno == errno.ELOOP else describe_error(error)
-
-
-def _unlisted(error: Exception) -> str:
-    return f"a folder that cannot be listed: {describe_error(error)}"
-
-
-def _is_marker(entry: dict[str, Any]) -> bool:
-    return entry["name"].endswith("/") and not entry.get("size") and entry["type"] != "directory"
-
-
-def _is_index_page(url: str, info: dict[str, Any]) -> bool:
-    return url.endswith("/") or info.get("mimetype") == "text/html"

@@ -7,7 +7,7 @@ import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ import pytest
 from dicomframe.api import plan_read, read_dicom, scan_dicom
 from dicomframe.plugin import DicomFrames
 from dicomframe.registry import get_backend
+from dicomframe.testing.store import Store, list_files_of
 
 REAL_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 """The real files that pydicom ships inside its wheel."""
@@ -53,6 +54,8 @@ class BackendConformance(ABC):
     and override `engine_options` and `select_columns` where the engine needs it. The backend
     is found as users find it, by its entry point, so its distribution must be installed.
 
+    The files lie on the local disk; override `store` to have them in any other one.
+
     Examples
     --------
     >>> class TestRows(BackendConformance):
@@ -78,54 +81,69 @@ class BackendConformance(ABC):
         """Return what `read_dicom` is given for the engine, such as a session."""
         return {}
 
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Store:
+        """Return where the files lie, a place that no other test uses."""
+        return Store(f"file://{tmp_path}")
+
     @pytest.fixture(autouse=True)
-    def _take_engine_options(self, engine_options: dict[str, Any]) -> None:
+    def _take_fixtures(self, engine_options: dict[str, Any], store: Store) -> None:
         self._engine_options = engine_options
+        self._store = store
 
     @pytest.fixture
-    def tree(self, tmp_path: Path) -> Path:
-        """Return a folder of sound files, a few damaged ones and a few others."""
+    def local_tree(self, tmp_path: Path) -> Path:
+        """Return a local folder of sound files, a few damaged ones and a few others."""
         folder = tmp_path / "tree"
         make_tree(folder)
         return folder
 
+    @pytest.fixture
+    def tree(self, local_tree: Path, store: Store) -> str:
+        """Return the URL of the files of `local_tree` in the store."""
+        return store.put(local_tree)
+
     @pytest.mark.parametrize("pixels", ["bytes", "reference", "none"])
-    def test_conservation_every_file_is_one_row_of_one_frame(self, tree: Path, pixels: str) -> None:
+    def test_conservation_every_file_is_one_row_of_one_frame(
+        self, tree: str, local_tree: Path, pixels: str
+    ) -> None:
         dicom, corrupt = self.read_tables(tree, pixels=pixels)
         found = [*dicom["origin"].to_pylist(), *corrupt["origin"].to_pylist()]
-        assert sorted(found) == sorted(_origins(tree))
+        assert sorted(found) == sorted(_origins(tree, local_tree))
         assert dicom.num_rows == len(SOUND)
 
-    def test_equals_oracle_on_all_real_files(self) -> None:
-        self.check_against_oracle(REAL_FILES, npartitions=3)
+    def test_equals_oracle_on_all_real_files(self, store: Store) -> None:
+        self.check_against_oracle(store.put(REAL_FILES), npartitions=3)
 
     @pytest.mark.parametrize("pixels", ["bytes", "reference", "none"])
-    def test_equals_oracle_in_every_mode_of_pixels(self, tree: Path, pixels: str) -> None:
+    def test_equals_oracle_in_every_mode_of_pixels(self, tree: str, pixels: str) -> None:
         self.check_against_oracle(tree, pixels=pixels, npartitions=2)
 
-    def test_equals_oracle_for_tags_of_every_type(self, tmp_path: Path) -> None:
+    def test_equals_oracle_for_tags_of_every_type(self, tmp_path: Path, store: Store) -> None:
         write_typed_files(tmp_path)
-        self.check_against_oracle(tmp_path, tags=list(TYPED_TAGS), npartitions=2)
+        self.check_against_oracle(store.put(tmp_path), tags=list(TYPED_TAGS), npartitions=2)
 
-    def test_equals_oracle_for_columns_of_other_names(self, tree: Path) -> None:
+    def test_equals_oracle_for_columns_of_other_names(self, tree: str) -> None:
         tags = {"thickness in mm": "SliceThickness", "a.b`c": "Modality", "größe": "Rows"}
         self.check_against_oracle(tree, tags=tags, npartitions=2)
 
-    def test_equals_oracle_with_warnings(self, tree: Path) -> None:
+    def test_equals_oracle_with_warnings(self, tree: str) -> None:
         self.check_against_oracle(tree, warnings=True, npartitions=2)
 
-    def test_equals_oracle_for_hostile_file_names(self, tmp_path: Path) -> None:
-        count = write_hostile_names(tmp_path)
-        dicom, corrupt = self.check_against_oracle(tmp_path, npartitions=2)
-        assert (dicom.num_rows, corrupt.num_rows) == (count, 0)
+    def test_equals_oracle_for_hostile_file_names(self, tmp_path: Path, store: Store) -> None:
+        write_hostile_names(tmp_path)
+        place = store.put(tmp_path, drops_refused=True)
+        dicom, corrupt = self.check_against_oracle(place, npartitions=2)
+        assert (dicom.num_rows, corrupt.num_rows) == (len(list_files_of(tmp_path)), 0)
+        assert dicom.num_rows > 10
 
-    def test_equals_oracle_each_time_that_it_is_computed(self, tree: Path) -> None:
+    def test_equals_oracle_each_time_that_it_is_computed(self, tree: str) -> None:
         frames = self.read(tree, npartitions=2)
         first, second = self.compute(frames), self.compute(frames)
         assert_same_rows(first[0], second[0])
         assert_same_rows(first[1], second[1])
 
-    def test_corrupt_tells_why(self, tree: Path) -> None:
+    def test_corrupt_tells_why(self, tree: str) -> None:
         _, corrupt = self.read_tables(tree)
         names = [Path(origin).name for origin in corrupt["origin"].to_pylist()]
         assert dict(zip(names, corrupt["reason"].to_pylist(), strict=True)) == {
@@ -138,79 +156,91 @@ class BackendConformance(ABC):
         assert None not in corrupt["detail"].to_pylist()
         assert corrupt.schema.names == ["origin", "reason", "detail", "offset"]
 
-    def test_status_does_not_depend_on_pixels_tags_or_warnings(self, tree: Path) -> None:
+    def test_status_does_not_depend_on_pixels_tags_or_warnings(self, tree: str) -> None:
         expected = self.read_status(tree)
         assert self.read_status(tree, pixels="reference") == expected
         assert self.read_status(tree, pixels="none") == expected
         assert self.read_status(tree, tags=["PatientAge", "Rows"], warnings=True) == expected
 
     @pytest.mark.parametrize("name", ["origin", "metadata", "pixel_data", "Rows"])
-    def test_status_does_not_depend_on_columns(self, tree: Path, name: str) -> None:
+    def test_status_does_not_depend_on_columns(self, tree: str, name: str) -> None:
         frames = self.read(tree, tags=["Rows"], npartitions=2)
         whole, _ = self.compute(frames)
         columns = list(dict.fromkeys(["origin", name]))
         part = self.to_arrow(self.select_columns(frames.dicom, columns))
         assert_same_rows(part, whole.select(part.schema.names))
 
-    def test_building_opens_no_file(self, tree: Path) -> None:
-        origins = _origins(tree)
+    def test_building_opens_no_file(self, tree: str, local_tree: Path, store: Store) -> None:
+        origins = _origins(tree, local_tree)
         frames = self.read(tree, npartitions=2)
-        shutil.rmtree(tree)
+        store.remove(tree)
         dicom, corrupt = self.compute(frames)
         assert dicom.num_rows == 0
         assert corrupt["origin"].to_pylist() == sorted(origins)
-        assert set(corrupt["reason"].to_pylist()) == {"unreadable"}
+        reasons = dict(
+            zip(corrupt["origin"].to_pylist(), corrupt["reason"].to_pylist(), strict=True)
+        )
+        # The listing of a remote store tells that a file is empty; then nobody need look.
+        assert reasons.pop(f"{tree}/deep/deeper/empty.dcm") in ("empty", "unreadable")
+        assert set(reasons.values()) == {"unreadable"}
 
     @pytest.mark.parametrize("npartitions", [1, 3, 50])
     def test_one_engine_partition_for_each_plan_partition(
-        self, tree: Path, npartitions: int
+        self, tree: str, npartitions: int
     ) -> None:
         frames = self.read(tree, npartitions=npartitions)
         assert self.count_partitions(frames.dicom) == npartitions
         assert self.count_partitions(frames.corrupt) == npartitions
 
-    def test_one_engine_partition_for_each_plan_partition_by_default(self, tree: Path) -> None:
-        planned = len(plan_read(tree).partitions)
+    def test_one_engine_partition_for_each_plan_partition_by_default(self, tree: str) -> None:
+        planned = len(plan_read(tree, storage_options=self._store.options).partitions)
         assert self.count_partitions(self.read(tree).dicom) == planned
 
-    def test_more_partitions_than_files_give_the_same_rows(self, tree: Path) -> None:
+    def test_more_partitions_than_files_give_the_same_rows(self, tree: str) -> None:
         self.check_against_oracle(tree, npartitions=20)
 
-    def test_empty_folder_gives_empty_frames_of_full_schemas(self, tmp_path: Path) -> None:
+    def test_empty_folder_gives_empty_frames_of_full_schemas(self, store: Store) -> None:
         tags = ["PatientAge", "ImageType", "StudyDate"]
-        dicom, corrupt = self.check_against_oracle(tmp_path, tags=tags, warnings=True)
+        dicom, corrupt = self.check_against_oracle(store.make_empty(), tags=tags, warnings=True)
         assert (dicom.num_rows, corrupt.num_rows) == (0, 0)
 
-    def test_frame_without_a_corrupt_file_has_an_empty_other(self, tree: Path) -> None:
-        dicom, corrupt = self.check_against_oracle(tree / "CT_small.dcm")
+    def test_frame_without_a_corrupt_file_has_an_empty_other(self, tree: str) -> None:
+        dicom, corrupt = self.check_against_oracle(f"{tree}/CT_small.dcm")
         assert (dicom.num_rows, corrupt.num_rows) == (1, 0)
 
-    def test_frame_without_a_sound_file_has_an_empty_other(self, tree: Path) -> None:
-        dicom, corrupt = self.check_against_oracle(tree / "deep" / "notes.txt")
+    def test_frame_without_a_sound_file_has_an_empty_other(self, tree: str) -> None:
+        dicom, corrupt = self.check_against_oracle(f"{tree}/deep/notes.txt")
         assert (dicom.num_rows, corrupt.num_rows) == (0, 1)
 
-    def test_missing_path_raises_at_once(self, tmp_path: Path) -> None:
+    def test_missing_path_raises_at_once(self, tree: str) -> None:
         with pytest.raises(FileNotFoundError):
-            self.read(tmp_path / "nothing here")
+            self.read(f"{tree}/nothing here")
 
-    def test_unknown_option_raises_at_once(self, tree: Path) -> None:
+    def test_unknown_option_raises_at_once(self, tree: str) -> None:
         with pytest.raises(TypeError, match="has no option 'no_such_option'"):
             self.read(tree, no_such_option=1)
 
     @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/St_Johns"])
     def test_time_zone_changes_no_value(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+        self, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, zone: str
     ) -> None:
         write_typed_files(tmp_path)
+        place = store.put(tmp_path)
         tags = ["StudyDate", "StudyTime", "AcquisitionDateTime", "SelectorDTValue"]
-        expected = read_oracle(tmp_path, tags=tags)
+        expected = read_oracle(place, tags=tags, storage_options=store.options)
         with _time_zone(zone, monkeypatch):
-            actual = self.read_tables(tmp_path, tags=tags)
+            actual = self.read_tables(place, tags=tags)
         assert_same_rows(actual[0], expected[0])
 
-    def read(self, path: Path, **options: Any) -> DicomFrames:
+    def read(self, path: str, **options: Any) -> DicomFrames:
         """Return the engine's two frames of `path`."""
-        return read_dicom(path, engine=self.engine, **options, **self._engine_options)
+        return read_dicom(
+            path,
+            engine=self.engine,
+            storage_options=self._store.options,
+            **options,
+            **self._engine_options,
+        )
 
     def to_arrow(self, frame: Any) -> pa.Table:
         """Return the rows of `frame` in the order of their origins."""
@@ -220,27 +250,27 @@ class BackendConformance(ABC):
         """Return the rows of both frames in the order of their origins."""
         return self.to_arrow(frames.dicom), self.to_arrow(frames.corrupt)
 
-    def read_tables(self, path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+    def read_tables(self, path: str, **options: Any) -> tuple[pa.Table, pa.Table]:
         """Return the rows that the engine reads from `path`."""
         return self.compute(self.read(path, **{"npartitions": 2, **options}))
 
-    def read_status(self, path: Path, **options: Any) -> list[tuple[str, str | None]]:
+    def read_status(self, path: str, **options: Any) -> list[tuple[str, str | None]]:
         """Return each origin with its reason, None for a sound file."""
         dicom, corrupt = self.read_tables(path, **options)
         sound = [(origin, None) for origin in dicom["origin"].to_pylist()]
         reasons = zip(corrupt["origin"].to_pylist(), corrupt["reason"].to_pylist(), strict=True)
         return [*sound, *reasons]
 
-    def check_against_oracle(self, path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+    def check_against_oracle(self, path: str, **options: Any) -> tuple[pa.Table, pa.Table]:
         """Assert that the engine reads from `path` what `scan_dicom` does, and return it."""
         actual = self.compute(self.read(path, **options))
-        expected = read_oracle(path, **options)
+        expected = read_oracle(path, storage_options=self._store.options, **options)
         assert_same_rows(actual[0], expected[0])
         assert_same_rows(actual[1], expected[1])
         return actual
 
 
-def read_oracle(path: Path, **options: Any) -> tuple[pa.Table, pa.Table]:
+def read_oracle(path: str | Path, **options: Any) -> tuple[pa.Table, pa.Table]:
     """Return what the two frames of `path` must hold, in the order of the origins."""
     plan = plan_read(path, **options)
     both = pa.Table.from_batches(scan_dicom(path, **options), plan.schema).sort_by("origin")
@@ -319,8 +349,8 @@ def write_typed_files(folder: Path) -> None:
         dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
 
 
-def write_hostile_names(folder: Path) -> int:
-    """Write one sound file under names that are legal and hard; return how many."""
+def write_hostile_names(folder: Path) -> None:
+    """Write one sound file under names that are legal and hard."""
     names = [
         *(b"a b.dcm", b" leading", b"trailing ", b"new\nline", b"tab\t", b"quote'\".dcm"),
         *(b".hidden", b"_underscore", b"no_suffix", b"[1].dcm", b"*.dcm", b"{a,b}?.dcm"),
@@ -328,20 +358,16 @@ def write_hostile_names(folder: Path) -> int:
         *(b"back\\slash", b"-rf", b"...", "日本語.dcm".encode(), "e\u0301.dcm".encode()),
         *("\u202egpj.dcm".encode(), "😀".encode(), b"latin-\xe9.dcm", b"\xff\xfe", b"n" * 255),
     ]
-    deep = folder / "_temporary" / ".git" / "s3:"
-    deep.mkdir(parents=True)
-    written = 0
-    for name in names:
-        try:
+    deep = folder / "_temporary" / ".git"
+    (deep / "s3:").mkdir(parents=True)
+    for name in [*names, b"s3:/x.dcm"]:
+        # A file system may refuse a name; then no reader can meet it.
+        with suppress(OSError):
             shutil.copyfile(REAL_FILES / "rtplan.dcm", os.fsencode(deep) + b"/" + name)
-        except OSError:  # a file system may refuse a name; then no reader can meet it
-            continue
-        written += 1
-    return written
 
 
-def _origins(folder: Path) -> list[str]:
-    return [f"file://{path}" for path in folder.rglob("*") if path.is_file()]
+def _origins(url: str, folder: Path) -> list[str]:
+    return [f"{url}/{path.relative_to(folder)}" for path in list_files_of(folder)]
 
 
 @contextmanager

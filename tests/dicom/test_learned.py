@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from dicomframe.dicom import header as header_module
+from dicomframe.dicom import learned as learned_module
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
 from dicomframe.dicom.header import FIRST_READ_BYTES, Learned
+from dicomframe.dicom.lessons import START
 from dicomframe.dicom.memo import Memo
-from dicomframe.dicom.series import Series
+from dicomframe.dicom.walk import Walk
 from dicomframe.testing.samples import (
     element,
     encapsulated,
@@ -81,7 +82,7 @@ def test_files_of_a_series_fit_its_template_from_the_fourth_on(
 
 def test_encapsulated_pixels_in_an_implicit_data_set_are_ob_in_a_template_too(read: Any) -> None:
     data = real_files("SC_rgb_jpeg.dcm").read_bytes()
-    assert count_fitting([data] * 5, read) == 3
+    assert count_fitting([data] * 5, read) == 5
 
 
 @pytest.mark.parametrize(
@@ -144,13 +145,13 @@ def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPa
         )
 
     walked = []
-    take_item = header_module.Walk._take_item
+    take_item = Walk._take_item
 
     def count(self: Any) -> int:
         walked.append(self)
         return take_item(self)
 
-    monkeypatch.setattr(header_module.Walk, "_take_item", count)
+    monkeypatch.setattr(Walk, "_take_item", count)
     for delimited in (True, False):
         learned = Learned()
         files = [make_slice(n, frames(n, delimited=delimited)) for n in range(6)]
@@ -160,11 +161,57 @@ def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPa
         assert len(walked) < 6 * 30
 
 
-def test_memory_is_bounded_and_forgetting_changes_nothing(read: Any) -> None:
+@pytest.fixture
+def lessons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect where in a file something was walked to be learned."""
+    taken = []
+    learn = learned_module.learn_file
+
+    def count(template: Any, trail: Any, *rest: Any) -> bool:
+        taken.append(trail.position)
+        return learn(template, trail, *rest)
+
+    monkeypatch.setattr(learned_module, "learn_file", count)
+    return taken
+
+
+def test_the_first_file_of_a_series_of_a_known_device_is_not_walked(
+    read: Any, lessons: list[int]
+) -> None:
     learned = Learned()
+    for series in range(10):
+        for number in range(4):
+            data = make_ct(number, series=series)
+            assert read(data, learned=learned).metadata == read(data).metadata
+    assert lessons == [START]
+
+
+def test_elements_that_some_files_have_are_learned_once(read: Any, lessons: list[int]) -> None:
+    learned = Learned()
+    for number in range(64):
+        extra = [
+            element(0x00181000 + 16 * bit, "LO", f"x{number}")
+            for bit in range(6)
+            if number >> bit & 1
+        ]
+        data = make_file(
+            element(0x00080018, "UI", f"1.2.3.{number}"),
+            element(0x00180050, "DS", f"{number}.5"),
+            *extra,
+            element(0x0020000E, "UI", f"1.2.{number}"),
+            element(0x00200013, "IS", str(number)),
+            element(0x7FE00010, "OW", bytes(8)),
+        )
+        header = read(data, learned=learned)
+        assert header.metadata == read(data).metadata
+        assert header.template is not None
+    assert len(lessons) < 32  # of 64 sets of elements
+
+
+def test_memory_is_bounded_and_forgetting_changes_nothing(read: Any) -> None:
+    learned = Learned(most_bytes=30_000)
     learned.memo = Memo(most_bytes=20_000)
     learned.items.memo = learned.memo
-    learned.series = Series(most_bytes=30_000)
     for number in range(60):
         data = make_ct(number, series=number % 7)
         assert read(data, learned=learned).metadata == read(data).metadata
@@ -177,7 +224,6 @@ def test_a_series_that_keeps_missing_is_given_up(read: Any) -> None:
         extra = [element(tag, "LO", "x") for tag in sorted(tags)]
         data = make_slice(number, *[part for part in extra if part])
         assert read(data, learned=learned).metadata == read(data).metadata
-    assert learned.series is not None
 
 
 def test_other_limits_than_those_learned_with_are_kept(read: Any) -> None:

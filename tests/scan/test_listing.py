@@ -7,15 +7,20 @@ import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
+from fsspec.spec import AbstractFileSystem
 
 from dicomframe.errors import InvalidOptionError
-from dicomframe.scan.listing import FILES_SCHEMA, Listing, list_files
+from dicomframe.scan.listing import Listing, list_files
+from dicomframe.scan.packing import FILES_SCHEMA
+from dicomframe.scan.patterns import Selection
 from dicomframe.scan.storage import fetch_range
+from dicomframe.scan.versions import version_of
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
@@ -77,9 +82,9 @@ def test_a_file_is_listed_with_its_size(tmp_path: Path) -> None:
     touch(tmp_path / "a.dcm", data=b"12345")
     listing = list_files(tmp_path / "a.dcm")
     assert listing.files.schema == FILES_SCHEMA
-    assert listing.files.to_pylist() == [
-        {"store": 0, "path": os.fsencode(tmp_path / "a.dcm"), "size": 5, "trouble": None}
-    ]
+    (row,) = listing.files.to_pylist()
+    path = os.fsencode(tmp_path / "a.dcm")
+    assert row == {"store": 0, "path": path, "size": 5, "version": None, "trouble": None}
 
 
 def test_a_folder_is_listed_whole_with_hidden_empty_and_odd_names_in_order(tmp_path: Path) -> None:
@@ -466,3 +471,169 @@ def test_a_folder_of_a_web_server_is_listed(tmp_path: Path, web: str) -> None:
 def test_a_listing_shows_no_name_and_no_credential(tmp_path: Path) -> None:
     touch(tmp_path / "a.dcm")
     assert repr(list_files(tmp_path)) == "Listing(stores=1, files=1)"
+
+
+TREE = [".git/c", ".h.dcm", "CT/1/.x/a.dcm", "CT/1/a.dcm", "CT/notes.txt", "MR/b.dcm", "c.dcm"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "wanted"),
+    [
+        ([], [".*"], ["CT/1/a.dcm", "CT/notes.txt", "MR/b.dcm", "c.dcm"]),
+        (["*.dcm"], [".*/"], [".h.dcm", "CT/1/a.dcm", "MR/b.dcm", "c.dcm"]),
+        (["CT/**"], ["*.txt"], ["CT/1/.x/a.dcm", "CT/1/a.dcm"]),
+        (["CT/*", "c.dcm"], [], ["CT/notes.txt", "c.dcm"]),
+        (["*.nothing"], [], []),
+    ],
+)
+def test_patterns_choose_files_below_a_folder_a_store_and_an_archive(
+    tmp_path: Path,
+    memory: MemoryFileSystem,
+    include: list[str],
+    exclude: list[str],
+    wanted: list[str],
+) -> None:
+    folder = tmp_path / "CT" / ".t"  # what is above the folder counts for nothing
+    touch(*(folder / name for name in TREE))
+    memory.pipe({f"/CT/.t/{name}": b"" for name in TREE})
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in TREE:
+            archive.writestr(name, b"")
+    chosen = Selection(include, exclude)
+    assert names(list_files(folder, selection=chosen), folder) == wanted
+    assert names(list_files(f"{tmp_path}/CT/.t/**", selection=chosen), folder) == wanted
+    assert names(list_files(f"{tmp_path}/CT/.t/*", selection=chosen), folder) == wanted
+    assert names(list_files("memory://CT/.t", selection=chosen), "memory://CT/.t/") == wanted
+    assert names(list_files("memory://CT/.t/**/*", selection=chosen), "memory://CT/.t/") == wanted
+    within = origins(list_files(f"zip://::{tmp_path}/a.zip", selection=chosen))
+    assert [origin.partition("::")[0] for origin in within] == [f"zip://{name}" for name in wanted]
+
+
+def test_patterns_choose_among_files_named_themselves_too(tmp_path: Path) -> None:
+    touch(tmp_path / "a.dcm", tmp_path / "b.txt")
+    paths = [tmp_path / "a.dcm", tmp_path / "b.txt"]
+    assert names(list_files(paths, selection=Selection(["*.dcm"])), tmp_path) == ["a.dcm"]
+
+
+def test_an_excluded_folder_is_not_entered_and_an_unreadable_one_is_a_row_whatever_is_included(
+    open_folder: Path,
+    as_user: Callable[[], AbstractContextManager[None]],
+    memory: MemoryFileSystem,
+) -> None:
+    touch(open_folder / "a.dcm", open_folder / "locked/x.dcm")
+    memory.pipe({"/t/a.dcm": b"", "/t/locked/x.dcm": b""})
+    (open_folder / "locked").chmod(0)
+    with as_user():
+        for path in (open_folder, "faultylisting://t"):
+            excluded = list_files(path, selection=Selection([], ["locked"]))
+            included = list_files(path, selection=Selection(["*.dcm"]))
+            assert excluded.files["trouble"].to_pylist() == [None]
+            assert [name.rpartition("/")[2] for name in origins(included)] == ["a.dcm", "locked"]
+            assert "cannot be listed" in troubles(included)["locked"]
+
+
+def test_a_link_to_a_folder_above_is_a_row_only_if_it_is_wanted(tmp_path: Path) -> None:
+    touch(tmp_path / "a/x.dcm")
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    assert names(list_files(tmp_path), tmp_path) == ["a/up", "a/x.dcm"]
+    assert names(list_files(f"{tmp_path}/**/*.dcm"), tmp_path) == ["a/x.dcm"]
+
+
+class FakeBuckets(AbstractFileSystem):
+    """Flat keys without folders, as object stores have them: no real store is started here."""
+
+    protocol = "gs"
+    cachable = False
+    keys: ClassVar[dict[str, bytes]] = {}
+    calls: ClassVar[list[tuple[str, str]]] = []
+    forbidden: ClassVar[str | None] = None
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return path.removeprefix("gs://").rstrip("/")
+
+    def _entry(self, key: str) -> dict[str, Any]:
+        return {"name": key, "type": "file", "size": len(self.keys[key]), "etag": f'"{key}"'}
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        if path in self.keys:
+            return self._entry(path)
+        if any(key.startswith(f"{path}/") for key in self.keys):
+            return {"name": path, "type": "directory", "size": 0}
+        raise FileNotFoundError(path)
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:
+        self.calls.append(("ls", path))
+        if path == self.forbidden:
+            raise PermissionError(SECRET)
+        below = {key: key[len(path) + 1 :] for key in self.keys if key.startswith(f"{path}/")}
+        found = [self._entry(key) for key, rest in below.items() if "/" not in rest.rstrip("/")]
+        folders = {rest.partition("/")[0] for rest in below.values() if "/" in rest}
+        return found + [
+            {"name": f"{path}/{folder}", "type": "directory", "size": 0} for folder in folders
+        ]
+
+    def find(self, path: str, *options: Any, prefix: str = "", **more: Any) -> dict[str, Any]:
+        self.calls.append(("find", f"{path}/{prefix}"))
+        if self.forbidden and self.forbidden.startswith(f"{path}/{prefix}"):
+            raise PermissionError(SECRET)
+        return {key: self._entry(key) for key in self.keys if key.startswith(f"{path}/{prefix}")}
+
+
+@pytest.fixture
+def buckets(monkeypatch: pytest.MonkeyPatch) -> type[FakeBuckets]:
+    monkeypatch.setitem(_registry, "gs", FakeBuckets)
+    monkeypatch.setattr(FakeBuckets, "keys", {})
+    monkeypatch.setattr(FakeBuckets, "calls", [])
+    monkeypatch.setattr(FakeBuckets, "forbidden", None)
+    return FakeBuckets
+
+
+def test_an_object_store_is_listed_by_prefixes_with_versions(buckets: type[FakeBuckets]) -> None:
+    for number in range(200):
+        buckets.keys[f"b/{number:03}/x/a.dcm"] = b"1"
+        buckets.keys[f"b/{number:03}/b.dcm"] = b"12"
+    buckets.keys |= {"b/marker/": b"", "b/000/marker/": b"", "b/full/": b"1", "b/000/full/": b"1"}
+    listing = list_files("gs://b")
+    wanted = sorted(key for key in buckets.keys if "marker" not in key)
+    assert listing.files["path"].to_pylist() == [key.encode() for key in wanted]
+    assert listing.files["version"].to_pylist() == [version_of(key) for key in wanted]
+    assert buckets.calls[0] == ("ls", "b")
+    assert {call for call, _ in buckets.calls[1:]} == {"find"}
+    assert len(buckets.calls) < 210
+
+
+def test_many_thousand_folders_are_listed_by_few_prefixes(buckets: type[FakeBuckets]) -> None:
+    buckets.keys |= {f"b/1.2.840.{number:04}/a.dcm": b"1" for number in range(2000)}
+    listing = list_files("gs://b")
+    assert listing.files["path"].to_pylist() == [key.encode() for key in sorted(buckets.keys)]
+    assert 64 < len(buckets.calls) < 300
+
+
+@pytest.mark.parametrize("pattern", ["**", "**/*", "**/*.dcm", "d/**/*.dcm", "d/**"])
+def test_two_stars_find_keys_with_empty_names_in_them(
+    buckets: type[FakeBuckets], pattern: str
+) -> None:
+    buckets.keys |= dict.fromkeys(["b/d//y.dcm", "b/d/x.dcm", "b/d///z.dcm", "b/d/e//w.dcm"], b"1")
+    assert names(list_files(f"gs://b/{pattern}"), "gs://b/d/") == [
+        *("//z.dcm", "/y.dcm", "e//w.dcm", "x.dcm")
+    ]
+
+
+def test_a_forbidden_prefix_is_a_row_and_the_rest_is_listed(buckets: type[FakeBuckets]) -> None:
+    for number in range(70):
+        buckets.keys |= {f"b/{number:02}/x/a.dcm": b"1", f"b/{number:02}/y/b.dcm": b"1"}
+    buckets.forbidden = "b/07/y"
+    listing = list_files("gs://b")
+    assert troubles(listing) == {"y": "a folder that cannot be listed: permission denied"}
+    assert listing.file_count == 140
+    everywhere = list_files("gs://b/**/*.dcm")
+    assert troubles(everywhere) == troubles(listing)
+
+
+def test_an_excluded_prefix_is_not_listed(buckets: type[FakeBuckets]) -> None:
+    for number in range(70):
+        buckets.keys |= {f"b/{number:02}/x/a.dcm": b"1", f"b/{number:02}/.y/b.dcm": b"1"}
+    listing = list_files("gs://b", selection=Selection([], ["0?", ".*"]))
+    assert names(listing, "gs://b/") == [f"{number}/x/a.dcm" for number in range(10, 70)]
+    assert not any("/0" in path for _, path in buckets.calls)

@@ -4,7 +4,9 @@ import os
 import pickle
 import subprocess
 import sys
-from itertools import pairwise
+import zipfile
+from dataclasses import replace
+from itertools import combinations, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomframe.errors import InvalidOptionError
-from dicomframe.scan.listing import FILES_SCHEMA, Listing, list_files
+from dicomframe.scan.listing import Listing, list_files
+from dicomframe.scan.packing import FILES_SCHEMA, pack_files
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.planning import OPEN_COST_BYTES, ReadPlan, plan_partitions
 from dicomframe.scan.storage import Store
@@ -31,12 +34,16 @@ def make_listing(
         [0] * count,
         paths or [b"/data/study%04d/IM%06d.dcm" % (i // 300, i) for i in range(count)],
         sizes,
+        [None] * count,
         troubles or [None] * count,
     ]
     arrays = [
         pa.array(column, field.type) for column, field in zip(columns, FILES_SCHEMA, strict=True)
     ]
-    return Listing((Store("file", "file://"),), pa.table(arrays, schema=FILES_SCHEMA))
+    files = pa.RecordBatch.from_arrays(arrays, schema=FILES_SCHEMA)
+    step = 7
+    chunks = [pack_files(files.slice(at, step)) for at in range(0, count, step)]
+    return Listing((Store("file", "file://"),), count, tuple(chunks))
 
 
 def counts(partitions: tuple[Partition, ...]) -> list[int]:
@@ -46,7 +53,7 @@ def counts(partitions: tuple[Partition, ...]) -> list[int]:
 def costs(partitions: tuple[Partition, ...]) -> list[int]:
     """Return the cost of each partition where whole files of known size are read."""
     return [
-        sum(OPEN_COST_BYTES + (size or 0) for _, _, size, _ in partition.files())
+        sum(OPEN_COST_BYTES + (size or 0) for _, _, size, *_ in partition.files())
         for partition in partitions
     ]
 
@@ -61,8 +68,8 @@ def test_the_partitions_hold_each_file_once_and_in_order(
     listing = make_listing(sizes)
     partitions = plan_partitions(listing, reads_pixels=pixels, npartitions=npartitions)
     files = [file for partition in partitions for file in partition.files()]
-    assert [path.encode() for _, path, _, _ in files] == listing.files["path"].to_pylist()
-    assert [size for _, _, size, _ in files] == sizes
+    assert [path.encode() for _, path, *_ in files] == listing.files["path"].to_pylist()
+    assert [size for _, _, size, *_ in files] == sizes
     assert [partition.index for partition in partitions] == list(range(len(partitions)))
     assert counts(partitions) == [len(list(partition.files())) for partition in partitions]
     if npartitions is not None:
@@ -132,8 +139,8 @@ def test_a_number_of_partitions_that_is_none_is_an_invalid_option(npartitions: A
 def test_a_partition_keeps_paths_that_are_not_utf8_and_troubles() -> None:
     listing = make_listing([None], ["is a FIFO"], [b"/caf\xe9\n"])
     (partition,) = plan_partitions(listing, reads_pixels=True, npartitions=None)
-    ((store, path, size, trouble),) = partition.files()
-    assert (store, size, trouble) == (0, None, "is a FIFO")
+    ((store, path, size, trouble, version),) = partition.files()
+    assert (store, size, trouble, version) == (0, None, "is a FIFO", None)
     assert path.encode("utf-8", "surrogateescape") == b"/caf\xe9\n"
 
 
@@ -163,7 +170,7 @@ def test_a_partition_comes_back_from_its_pickle_without_an_engine() -> None:
     code = (
         "import pickle, sys\n"
         "partition = pickle.loads(sys.stdin.buffer.read())\n"
-        "print(partition, [size for _, _, size, _ in partition.files()],\n"
+        "print(partition, [size for _, _, size, *_ in partition.files()],\n"
         "      {'dask', 'pyspark', 'pandas'} & set(sys.modules))\n"
     )
     answer = subprocess.run(
@@ -181,14 +188,50 @@ def test_a_plan_shows_counts_and_never_a_name_or_a_credential() -> None:
     from dicomframe.scan.reading import PartitionReader
 
     store = Store("s3", "s3://", options={"secret": "hush"})
-    partitions = plan_partitions(make_listing([1, 2]), reads_pixels=True, npartitions=2)
-    plan = ReadPlan(partitions, PartitionReader((store,), ReadOptions()))
+    listing = replace(make_listing([1, 2]), stores=(store,))
+    partitions = plan_partitions(listing, reads_pixels=True, npartitions=2)
+    plan = ReadPlan(partitions, PartitionReader(ReadOptions()))
     assert repr(plan) == "ReadPlan(partitions=2, files=2)"
     assert repr(partitions[1]) == "Partition(1, files=1)"
-    assert "hush" not in repr(plan.reader)
+    assert "hush" not in repr((plan.partitions, plan.reader, partitions[1].stores))
     assert plan.schema == plan.reader.schema
     assert plan.dicom_schema == plan.reader.dicom_schema
     assert plan.corrupt_schema == plan.reader.corrupt_schema
+
+
+def test_a_partition_carries_the_stores_of_its_own_files_only(tmp_path: Any) -> None:
+    archives = sorted(f"{number}.zip" for number in range(40))
+    for name in archives:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("x.dcm", b"12")
+            archive.writestr("y.dcm", b"12")
+    listing = list_files(f"zip://**::{tmp_path}/*.zip")
+    partitions = plan_partitions(listing, reads_pixels=True, npartitions=16)
+    assert max(len(partition.stores) for partition in partitions) <= 4
+    found = [
+        partition.stores[file.store].origin(file.path)
+        for partition in partitions
+        for file in partition.files()
+    ]
+    assert found == [
+        f"zip://{member}::file://{tmp_path}/{name}"
+        for name in archives
+        for member in ("x.dcm", "y.dcm")
+    ]
+
+
+def test_a_token_tells_sizes_versions_and_places_apart() -> None:
+    def token(size: int, version: int | None, store: Store) -> Any:
+        files = pa.RecordBatch.from_pylist(
+            [{"store": 0, "path": b"b/x", "size": size, "version": version}], FILES_SCHEMA
+        )
+        return Partition(0, 1, (store,), pack_files(files)).__dask_tokenize__()
+
+    here, there = (Store("s3", "s3://", options={"endpoint_url": url}) for url in ("h", "t"))
+    tokens = [token(1, 1, here), token(2, 1, here), token(1, 2, here), token(1, None, here)]
+    tokens.append(token(1, 1, there))
+    assert all(one != other for one, other in combinations(tokens, 2))
+    assert token(1, 1, here) == token(1, 1, here)
 
 
 def test_order_of_partitions_is_order_of_paths() -> None:

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 
 from dicomframe.api import plan_read
+from dicomframe.scan import batches as batches_module
 from dicomframe.scan import reading
 from dicomframe.testing.samples import element, make_ct, make_file, real_files
 
@@ -79,7 +80,7 @@ def test_pixels_are_read_only_if_they_are_wanted(folder: Path) -> None:
     def cost(columns: list[str]) -> int:
         plan = plan_read(folder)
         options = reading.ReadOptions(counts_bytes=True)
-        reader = reading.PartitionReader(plan.reader.stores, options)
+        reader = reading.PartitionReader(options)
         batches = [b for part in plan.partitions for b in reader(part, [*columns, "bytes_read"])]
         return int(sum(sum(batch["bytes_read"].to_pylist()) for batch in batches))
 
@@ -93,7 +94,7 @@ def test_pixels_are_read_only_if_they_are_wanted(folder: Path) -> None:
 def test_batches_are_cut_by_rows_and_by_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BATCH_ROWS", 4)
+    monkeypatch.setattr(batches_module, "_BATCH_ROWS", 4)
     sizes = [1000, 1000, 1000, 1000, 5000, 100, 100, 100, 100, 100]
     for number, size in enumerate(sizes):
         pixels = element(0x7FE00010, "OW", bytes([number]) * size)
@@ -132,10 +133,10 @@ def test_a_fault_of_our_own_costs_one_row_and_shows_no_value(
     def fail(header: Any, columns: Any) -> list[Any]:
         if b'"00200013":{"vr":"IS","Value":[3]}' in header.metadata:
             raise ZeroDivisionError("Doe^Jane")
-        return []
+        return [None]
 
-    monkeypatch.setattr(reading, "typed_values", fail)
-    table = read(folder)
+    monkeypatch.setattr(batches_module, "typed_values", fail)
+    table = read(folder, tags=["Modality"])
     assert table["reason"].to_pylist().count("malformed") == 1
     assert table.num_rows == 8
     assert "Doe" not in str(table["detail"].to_pylist())

@@ -111,8 +111,15 @@ BEGINNINGS = (
     BadFile("png", "a PNG image", lambda: b"\x89PNG\r\n\x1a\n" + bytes(500), "not_dicom"),
     BadFile("tiff", "a TIFF image", lambda: b"II*\0\x08\0\0\0" + bytes(500), "not_dicom"),
     BadFile("pdf", "a PDF document", lambda: b"%PDF-1.7\n" + b"1 0 obj\n" * 50, "not_dicom"),
-    BadFile("zip", "a ZIP archive with a sound file in it", _zip, "not_dicom"),
-    BadFile("gzip", "a sound file, compressed", lambda: gzip.compress(_CT, mtime=0), "not_dicom"),
+    BadFile(
+        "zip", "a ZIP archive with a sound file in it, with `archives=False`", _zip, "not_dicom"
+    ),
+    BadFile(
+        "gzip",
+        "a sound file, compressed, with `archives=False`",
+        lambda: gzip.compress(_CT, mtime=0),
+        "not_dicom",
+    ),
     BadFile("magic_at_0", "`DICM` at byte 0", lambda: _CT[128:], "not_dicom"),
     BadFile("preamble_of_127", "`DICM` one byte too early", lambda: _CT[1:], "not_dicom"),
     BadFile(

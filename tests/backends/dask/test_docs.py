@@ -37,6 +37,13 @@ def test_every_public_function_has_an_example() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_snippets_of_a_document_run_one_after_another(path: Path) -> None:
     snippets = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
-    namespace: dict[str, object] = {"__name__": "snippet"}
+    namespace: dict[str, object] = {"__name__": "__main__"}  # some are guarded, as scripts are
     for snippet in snippets:
         exec(compile(snippet, str(path), "exec"), namespace)
+
+
+def test_guide_to_backends_shows_the_example_as_it_is() -> None:
+    guide = (ROOT / "docs" / "writing-a-backend.md").read_text()
+    example = ROOT / "examples" / "dicomframe-pandas"
+    assert (example / "dicomframe_pandas.py").read_text() in guide
+    assert 'pandas = "dicomframe_pandas"' in (example / "pyproject.toml").read_text()

@@ -16,9 +16,10 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from dicomframe import read_dicom
-from dicomframe.plugin import EngineStartError
+from dicomframe.plugin import EngineStartError, InvalidOptionError, PartitionReader
+from dicomframe.registry import get_backend
 from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import make_tree
+from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
 from dicomframe_spark import java, task
 
 
@@ -116,6 +117,31 @@ def test_frames_can_be_queried_in_sql(tree: Path, spark: SparkSession) -> None:
     assert {row.Modality for row in modality.collect()} == {"MR"}
 
 
+def test_kept_frames_are_of_one_read(tree: Path, spark: SparkSession) -> None:
+    expected = read_oracle(tree, tags=["Modality"])
+    frames = read_dicom(tree, engine="spark", session=spark, tags=["Modality"], npartitions=3)
+    kept = frames.persist()
+    shutil.rmtree(tree)
+    for frame, rows in zip(kept, expected, strict=True):
+        assert_same_rows(get_backend("spark").to_arrow(frame).sort_by("origin"), rows)
+
+
+def test_both_frames_are_written_in_one_read_by_the_workers(
+    tree: Path, tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PartitionReader, "__call__", None)  # of the driver
+    frames = read_dicom(tree, engine="spark", session=spark, npartitions=3)
+    report = frames.write_parquet(tmp_path / "out")
+    assert report.dicom == 8
+    assert sum(report.corrupt.values()) == 5
+    assert spark.read.parquet(f"{tmp_path}/out/frame=dicom").count() == 8
+
+
+def test_option_that_is_no_bool_is_refused(tree: Path, spark: SparkSession) -> None:
+    with pytest.raises(InvalidOptionError, match="late_pixels must be True or False, found 'no'"):
+        read_dicom(tree, engine="spark", session=spark, late_pixels="no")
+
+
 def test_large_values_of_a_batch_share_its_bytes() -> None:
     batch = pa.record_batch({"pixel_data": pa.array([b"ab", None, b"c"], pa.large_binary())})
     (fitted,) = task.fit_batch(batch)
@@ -164,6 +190,7 @@ CONNECT = """
 import sys
 from pathlib import Path
 import pyarrow as pa
+from pyspark.core.context import SparkContext
 from pyspark.sql import SparkSession
 from dicomframe import read_dicom
 from dicomframe.registry import get_backend
@@ -172,14 +199,22 @@ from dicomframe.testing.conformance import assert_same_rows, read_oracle
 def count(batches):
     yield pa.record_batch({"rows": [sum(batch.num_rows for batch in batches)]})
 
+def refuse(*_, **__):
+    raise AssertionError("a SparkContext is asked for")
+
 if __name__ == "__main__":
-    SparkSession.builder.remote("local[2]").getOrCreate()
+    session = SparkSession.builder.remote("local[2]").getOrCreate()
+    SparkContext.__init__ = SparkContext._ensure_initialized = refuse
+    sys.modules["py4j"] = sys.modules["py4j.java_gateway"] = None
     options = {"tags": ["PatientAge", "StudyDate", "ImageType"], "npartitions": 20}
     frames = read_dicom(sys.argv[1], engine="spark", **options)
     print(type(frames.dicom).__module__)
     for frame, expected in zip(frames, read_oracle(Path(sys.argv[1]), **options)):
         assert_same_rows(get_backend("spark").to_arrow(frame).sort_by("origin"), expected)
         print("partitions", frame.mapInArrow(count, "rows long").count())
+    print("format", session.read.format("dicom").load(sys.argv[1]).count())
+    print("kept", *(frame.count() for frame in frames.persist()))
+    print(frames.write_parquet(sys.argv[1] + "-out").dicom, "written")
 """
 
 PROGRAM = """
@@ -249,6 +284,9 @@ def test_session_of_spark_connect_gives_the_same(run_program: Any) -> None:
     assert done.returncode == 0, done.stdout
     assert "pyspark.sql.connect.dataframe" in done.stdout
     assert done.stdout.count("partitions 20") == 2
+    assert "format 13" in done.stdout
+    assert "kept 8 5" in done.stdout
+    assert "8 written" in done.stdout
 
 
 def test_user_without_java_runs_on_the_one_from_pypi(

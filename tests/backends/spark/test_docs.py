@@ -1,14 +1,20 @@
-"""The README's example does what it says, on files that a test can have."""
+"""The README's example and the guide do what they say, on files that a test can have."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
+from dicomframe.testing.conformance import make_tree
 from dicomframe.testing.samples import make_ct
+from dicomframe_spark import SparkBackend
+from dicomframe_spark.source_options import MODES, OPTIONS, STREAM_OPTIONS
 
-README = Path(__file__).parents[3] / "README.md"
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
+GUIDE = (ROOT / "docs" / "spark.md").read_text()
 
 
 def test_example_of_the_readme_finds_the_women_between_20_and_25(
@@ -23,3 +29,22 @@ def test_example_of_the_readme_finds_the_women_between_20_and_25(
     found = namespace["women"].select("PatientAge").collect()
     assert sorted(row[0] for row in found) == [21.0, 23.0, 25.0]
     assert namespace["corrupt"].count() == 0
+
+
+def test_snippets_of_the_guide_run_one_after_another(tmp_path: Path, spark: Any) -> None:
+    archive, work = tmp_path / "archive", tmp_path / "work"
+    work.mkdir()
+    make_tree(archive)
+    namespace = {"spark": spark, "archive": str(archive), "work": str(work)}
+    snippets = re.findall(r"^```py\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    assert len(snippets) >= 8
+    for snippet in snippets:
+        exec(compile(snippet, "docs/spark.md", "exec"), namespace)
+
+
+def test_every_option_is_in_the_guide() -> None:
+    words = {
+        word for code in re.findall(r"`([^`\n]+)`", GUIDE) for word in re.findall(r"\w+", code)
+    }
+    engine = set(inspect.signature(SparkBackend.build).parameters) - {"self", "plan"}
+    assert engine | set(OPTIONS) | set(STREAM_OPTIONS) | set(MODES) <= words

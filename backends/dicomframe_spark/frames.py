@@ -1,0 +1,92 @@
+"""Build the DataFrames of a plan."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession, functions
+
+from dicomframe.plugin import PartitionTask, ReadPlan
+from dicomframe_spark.schema import make_spark_schema
+from dicomframe_spark.task import (
+    make_pandas_pixel_task,
+    make_partition_task,
+    make_pixel_task,
+    make_task,
+)
+
+_PIXEL_PLACE = pa.field("pixel_place", pa.string())
+
+
+def make_dicom_frame(session: SparkSession, plan: ReadPlan, *, late_pixels: bool) -> DataFrame:
+    """Return the frame of the sound files.
+
+    Parameters
+    ----------
+    session
+        A session, classic or of Spark Connect.
+    plan
+        What to read.
+    late_pixels
+        Whether Pixel Data is read in a step of its own, which Spark leaves out where the column
+        is not used and puts behind filters and limits.
+    """
+    names = plan.dicom_schema.names
+    is_late = late_pixels and "pixel_data" in names
+    fields = [plan.schema.field(name) for name in names if not (is_late and name == "pixel_data")]
+    fields.append(plan.schema.field("reason"))
+    frame = _read(session, plan, [*fields, _PIXEL_PLACE] if is_late else fields)
+    frame = frame.where(functions.col("reason").isNull())
+    if is_late:
+        frame = frame.withColumn("pixel_data", _read_pixels(plan))
+    return _select(frame, names)
+
+
+def make_corrupt_frame(session: SparkSession, plan: ReadPlan) -> DataFrame:
+    """Return the frame of the other files; it reads no Pixel Data."""
+    frame = _read(session, plan, list(plan.corrupt_schema))
+    return frame.where(functions.col("reason").isNotNull())
+
+
+def make_kept_frames(session: SparkSession, plan: ReadPlan) -> tuple[DataFrame, DataFrame]:
+    """Read all files once, now, into what Spark keeps; return both frames over it."""
+    both = _read(session, plan, list(plan.schema)).persist()
+    both.count()
+    reason = functions.col("reason")
+    return (
+        _select(both.where(reason.isNull()), plan.dicom_schema.names),
+        _select(both.where(reason.isNotNull()), plan.corrupt_schema.names),
+    )
+
+
+def run_task(session: SparkSession, plan: ReadPlan, task: PartitionTask) -> pa.Table:
+    """Return the rows of a task for all partitions; of a repeated one, those that came through."""
+    count = len(plan.partitions)
+    frame = session.range(0, count, 1, count).mapInArrow(
+        make_partition_task(plan, task), make_spark_schema(task.schema)
+    )
+    return frame.toArrow().cast(task.schema)
+
+
+def _read(session: SparkSession, plan: ReadPlan, fields: list[pa.Field]) -> DataFrame:
+    count = len(plan.partitions)
+    task = make_task(plan, [field.name for field in fields])
+    # One row in each partition: no shuffle, and the same on Spark Connect.
+    return session.range(0, count, 1, count).mapInArrow(task, make_spark_schema(fields))
+
+
+def _read_pixels(plan: ReadPlan) -> Column:
+    """Return the late column.
+
+    It is deterministic as far as Spark is told, or no filter would pass below it; and it takes
+    an iterator, for a whole batch of Spark's rows is more than one array can hold.
+    """
+    if hasattr(functions, "arrow_udf"):  # from Spark 4.1
+        udf = functions.arrow_udf(make_pixel_task(plan), "binary")
+    else:
+        udf = functions.pandas_udf(make_pandas_pixel_task(plan), "binary")
+    return udf("origin", "pixel_place")
+
+
+def _select(frame: DataFrame, names: list[str]) -> DataFrame:
+    quoted = ("`" + name.replace("`", "``") + "`" for name in names)
+    return frame.select(*map(functions.col, quoted))

@@ -1,0 +1,173 @@
+"""What was learned of the files before, within a budget: which template a file is tried with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.items import FileSource, Items, ItemWalk
+from dicomframe.dicom.lessons import START, learn_file, learn_series
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.dicom.memo import Memo, MemoWalk
+from dicomframe.dicom.scopes import Job
+from dicomframe.dicom.template import Template, Trail
+from dicomframe.dicom.walk import Walk
+from dicomframe.dicom.window import Window
+
+FIRST_READ_BYTES = 16 << 10
+MOST_FIRST_READ_BYTES = 256 << 10
+_SERIES = b"\x20\0\x0e\0"
+_MODEL = b"\x08\0\x90\x10"
+_FREE_MISSES = 16
+_MOST_BEGUN = 256
+
+
+class FileTemplate(Template):
+    """The template of a series or of a device, and how well it did.
+
+    Attributes
+    ----------
+    hits, misses : int
+        Files that fitted, and those of which something was to be learned.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hits = self.misses = self.counted = 0
+
+    @property
+    def pays(self) -> bool:
+        """Whether files fit often enough."""
+        return self.misses <= _FREE_MISSES + self.hits
+
+
+class Learned:
+    """What was learned from the files before; for one thread, in any order of files.
+
+    It changes how fast headers are read and nothing else.
+
+    Parameters
+    ----------
+    templates : bool
+        Whether templates are used, or the memo alone.
+    most_bytes : int
+        What templates may keep; those used last are kept.
+
+    Attributes
+    ----------
+    memo : Memo
+        What elements became.
+    items : Items
+        Templates of the items of sequences.
+    first_read_bytes : int
+        How much to read of the next file at first.
+    """
+
+    def __init__(self, *, templates: bool = True, most_bytes: int = 48 << 20) -> None:
+        self.memo = Memo()
+        self.items = Items(self.memo)
+        self.first_read_bytes = FIRST_READ_BYTES
+        self.has_templates = templates
+        self._limits = DEFAULT_LIMITS
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._hints_at: dict[bytes, int] = {}
+        self._begun: dict[bytes, None] = {}
+        self._templates: OrderedDict[bytes, FileTemplate] = OrderedDict()
+
+    def begin(self) -> None:
+        """Forget how far headers reach: other files begin."""
+        self.first_read_bytes = FIRST_READ_BYTES
+
+    def note_read(self, stop: int) -> None:
+        """Let the next first read reach as far as this header did, and a little further.
+
+        It grows at once and shrinks slowly, so that a mixture of series is read well too.
+        """
+        wanted = min(stop + 1024 + 4095 & -4096, MOST_FIRST_READ_BYTES)  # whole pages
+        kept = self.first_read_bytes
+        self.first_read_bytes = wanted if wanted >= kept else kept - (kept - wanted) // 8
+
+    def walk(self, job: Job, position: int, encoding: Encoding) -> Walk:
+        """Return a walk that uses what was learned of elements and items."""
+        if self.has_templates:
+            return ItemWalk(self.items, job, position, encoding)
+        return MemoWalk(self.memo, job, position, encoding)
+
+    def match(self, job: Job) -> Trail | None:
+        """Compare a file with those before, and learn from it.
+
+        Return the way it went to an end; None if it is to be walked.
+        """
+        window, limits, head = job.window, job.limits, job.window.buffer
+        hint = self._hint(head, _SERIES)
+        if not hint or not self.has_templates or len(head) // 8 >= limits.elements:
+            return None  # elements are not counted here
+        if limits is not self._limits and limits != self._limits:
+            self._templates.clear()
+            self.items.forget()
+            self._limits, self._bytes = limits, 0
+        template, heir = self._templates.get(hint), None
+        if template is None or not template.pays:
+            if template is None and hint in self._begun:
+                heir = self._find(hint)
+            elif template is None:
+                self._begun[hint] = None
+                if len(self._begun) > _MOST_BEGUN:
+                    del self._begun[next(iter(self._begun))]
+            template = self._find(self._hint(head, _MODEL))
+            if not template.pays:
+                return None
+        else:
+            self._templates.move_to_end(hint)
+        trail = Trail(template.links, START, FileSource(self.items, job))
+        if not trail.follow(head) and not self._learn(template, trail, window, limits):
+            return None
+        template.hits += 1
+        if heir is not None:
+            before = heir.bytes
+            learn_series(heir, trail, head)
+            self._count(heir.bytes - before)
+        return trail
+
+    def _learn(self, template: FileTemplate, trail: Trail, window: Window, limits: Limits) -> bool:
+        """Learn of a file until it comes to an end; False if it cannot."""
+        template.misses += 1
+        before = template.bytes
+        while True:
+            if not template.split(trail, window.buffer) and not learn_file(
+                template, trail, window, limits
+            ):
+                is_known = False
+                break
+            if trail.follow(window.buffer):
+                is_known = True
+                break
+        self._count(template.bytes - before)
+        return is_known
+
+    def _find(self, hint: bytes) -> FileTemplate:
+        template = self._templates.get(hint)
+        if template is None:
+            template = self._templates[hint] = FileTemplate()
+            self._bytes += template.bytes
+        self._templates.move_to_end(hint)
+        return template
+
+    def _count(self, count: int) -> None:
+        self._bytes += count
+        while self._bytes > self._most_bytes and len(self._templates) > 1:
+            _, dropped = self._templates.popitem(last=False)
+            self._bytes -= dropped.bytes
+
+    def _hint(self, head: bytes, tag: bytes) -> bytes:
+        """Return the first element that looks like one of `tag`; it is looked for where it was."""
+        at = self._hints_at.get(tag, START)
+        if head[at : at + 4] != tag:
+            at = head.find(tag, START)
+            if at < 0:
+                return b""
+            self._hints_at[tag] = at
+        length_at = at + (6 if head[at + 4 : at + 6].isalpha() else 4)
+        length = int.from_bytes(head[length_at : length_at + 2], "little")
+        return head[at : at + 8 + min(length, 64)]

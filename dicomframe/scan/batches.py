@@ -1,0 +1,137 @@
+"""Collect rows into record batches, Pixel Data in the buffer that ships."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import pyarrow as pa
+
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.header import Header
+from dicomframe.dicom.tags import typed_values
+from dicomframe.scan.options import ReadOptions
+from dicomframe.scan.places import PixelPlace
+from dicomframe.scan.ranges import FileReader
+
+__all__ = ["Batch"]
+
+_BATCH_ROWS = 1024
+
+
+class Batch:
+    """Collect rows, and their Pixel Data in one Arrow buffer that ships as it is."""
+
+    def __init__(self, schema: pa.Schema, options: ReadOptions) -> None:
+        self._schema = schema
+        self._batch_bytes = options.batch_bytes
+        self._unread_bytes = 0
+        self._tags = [column for column in options.tags if column.name in schema.names]
+        self._wants = frozenset(schema.names)
+        self.wants_pixels = "pixel_data" in self._wants
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: dict[str, list[Any]] = {name: [] for name in self._schema.names}
+        self._count = 0
+        self._arena: pa.Buffer | None = None
+        self._used = 0
+        self._ends = array("q", [0])
+        self._has_pixels: list[bool] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def expect(self, unread_bytes: int) -> None:
+        """Be told how large the files are that are still to come, this one included."""
+        self._unread_bytes = unread_bytes
+
+    def has_room_for(self, header: Header) -> bool:
+        """Tell whether one more row fits; if not, `finish` first."""
+        if self._count >= _BATCH_ROWS:
+            return False
+        length = header.pixel_length if self.wants_pixels else None
+        return not length or self._arena is None or self._used + length <= self._arena.size
+
+    def append(self, origin: str, header: Header, file: FileReader) -> None:
+        """Add a sound file; nothing is added if its Pixel Data cannot be read.
+
+        Raises
+        ------
+        StorageFault, Damage
+            It cannot.
+        """
+        if self.wants_pixels:
+            self._read_pixels(header, file)
+        row: dict[str, Any] = {"origin": origin}
+        if header.inflated is None:
+            row["pixel_offset"], row["pixel_length"] = header.pixel_offset, header.pixel_length
+        if "metadata" in self._wants:
+            row["metadata"] = header.metadata
+        if "pixel_place" in self._wants and header.pixel_offset is not None:
+            row["pixel_place"] = str(
+                PixelPlace(
+                    header.pixel_offset,
+                    header.pixel_length or 0,
+                    header.inflated is not None,
+                    file.size,
+                    file.version,
+                )
+            )
+        if "warnings" in self._wants:
+            row["warnings"] = header.warnings
+        if self._tags:
+            values = typed_values(header, self._tags)
+            row |= {tag.name: value for tag, value in zip(self._tags, values, strict=True)}
+        self._append_row(row, file, has_pixels=header.pixel_length is not None)
+
+    def append_corrupt(self, origin: str, damage: Damage, file: FileReader | None) -> None:
+        """Add any other file; `file` is None if it was not opened."""
+        row = {"reason": damage.reason, "detail": damage.detail, "offset": damage.offset}
+        self._append_row({"origin": origin, **row}, file, has_pixels=False)
+
+    def _append_row(
+        self, row: dict[str, Any], file: FileReader | None, *, has_pixels: bool
+    ) -> None:
+        if file is not None:
+            row["bytes_read"], row["requests"] = file.bytes_read, file.requests
+        for name, values in self._rows.items():
+            values.append(row.get(name))
+        self._count += 1
+        if self.wants_pixels:
+            self._has_pixels.append(has_pixels)
+            self._ends.append(self._used)
+
+    def _read_pixels(self, header: Header, file: FileReader) -> None:
+        """Read the value straight into the buffer that ships, behind those before it."""
+        offset, length = header.pixel_offset, header.pixel_length
+        if not length or offset is None:
+            return
+        if self._arena is None:
+            usual = min(self._batch_bytes, self._unread_bytes)
+            self._arena = pa.allocate_buffer(max(usual, length))
+        place = memoryview(self._arena).cast("B")[self._used : self._used + length]
+        if header.inflated is not None:
+            place[:] = header.inflated.read(offset, offset + length)
+        else:
+            file.read_into(offset, place)
+        self._used += length
+
+    def finish(self) -> pa.RecordBatch:
+        """Return the rows as a record batch, and begin another."""
+        arrays = [
+            self._pixel_array() if field.name == "pixel_data" else self._array(field)
+            for field in self._schema
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        self._clear()
+        return batch
+
+    def _array(self, field: pa.Field) -> pa.Array:
+        return pa.array(self._rows[field.name], field.type)
+
+    def _pixel_array(self) -> pa.Array:
+        validity = pa.array(self._has_pixels, pa.bool_()).buffers()[1]
+        data = pa.py_buffer(b"") if self._arena is None else self._arena.slice(0, self._used)
+        buffers = [validity, pa.py_buffer(self._ends), data]
+        return pa.Array.from_buffers(pa.large_binary(), self._count, buffers)

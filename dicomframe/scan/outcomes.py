@@ -1,0 +1,190 @@
+"""Open files wherever they lie, one by one or many at once, and read their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.scan.ahead import AheadFile, Reading, read_ahead
+from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
+from dicomframe.scan.fetching import Fetcher
+from dicomframe.scan.options import ReadOptions
+from dicomframe.scan.partition import ListedFile
+from dicomframe.scan.ranges import FileReader, StorageFault
+from dicomframe.scan.storage import Store
+
+__all__ = ["Outcome", "Outcomes", "read_file_header"]
+
+
+class Outcome(NamedTuple):
+    """Tell what became of one file.
+
+    Attributes
+    ----------
+    origin
+        Its URL.
+    file
+        The open file, until the next outcome is asked for; None if it was not to be opened.
+    header
+        The header of a sound file, else why there is none.
+    listed
+        The file as it was listed; None for a member of an archive.
+    """
+
+    origin: str
+    file: FileReader | None
+    header: Header | BaseException
+    listed: ListedFile | None
+
+
+class Outcomes:
+    """Read the headers of one partition's files.
+
+    Parameters
+    ----------
+    options
+        What the read asks for.
+    stores
+        Where the files lie.
+    learned
+        What headers before have taught.
+    wants_pixels
+        Whether Pixel Data will be read of the open files too.
+    """
+
+    def __init__(
+        self,
+        options: ReadOptions,
+        stores: Sequence[Store],
+        learned: Learned,
+        *,
+        wants_pixels: bool,
+    ) -> None:
+        self._options = options
+        self._stores = stores
+        self._learned = learned
+        self._wants_pixels = wants_pixels
+
+    def read(self, files: Iterable[ListedFile]) -> Iterator[Outcome]:
+        """Yield the outcome of each file, or of each member of an archive, in order."""
+        for number, group in groupby(files, attrgetter("store")):
+            store = self._stores[number]
+            try:
+                fetcher = store.connect(self._options.transfer)
+            except StorageFault as fault:
+                for listed in group:
+                    yield Outcome(store.origin(listed.path), None, fault, listed)
+                continue
+            if fetcher is None:
+                yield from self._read_here(store, group)
+            else:
+                yield from self._read_ahead(store, fetcher, group)
+
+    def _read_here(self, store: Store, files: Iterable[ListedFile]) -> Iterator[Outcome]:
+        for listed in files:
+            origin = store.origin(listed.path)
+            file = None
+            try:
+                if listed.trouble is not None:
+                    raise StorageFault(listed.trouble)
+                with store.open(listed.path, listed.size, self._options.limits) as file:
+                    try:
+                        header = _feed(self._start_reading(origin, file.size), file)
+                        file.finish()
+                    except Damage as damage:
+                        yield from self._judge(damage, origin, file, listed, store)
+                    else:
+                        yield Outcome(origin, file, header, listed)
+                    continue
+            except Exception as error:  # a file must never cost the job
+                failure = error
+            yield Outcome(origin, file, failure, listed)
+
+    def _read_ahead(
+        self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
+    ) -> Iterator[Outcome]:
+        def start_reading(file: AheadFile) -> Reading:
+            return self._start_reading(store.origin(file.listed.path), file.size)
+
+        for file in read_ahead(files, fetcher, start_reading, wants_pixels=self._wants_pixels):
+            origin = store.origin(file.listed.path)
+            if isinstance(file.failure, Damage):
+                yield from self._judge(file.failure, origin, file, file.listed, store)
+            else:
+                yield Outcome(origin, file, file.header or file.failure or _NO_HEADER, file.listed)
+
+    def _judge(
+        self, damage: Damage, origin: str, file: FileReader, listed: ListedFile, store: Store
+    ) -> Iterator[Outcome]:
+        """Yield the members of what is no DICOM file but an archive, else the damage."""
+        kind = self._archive_kind(file) if damage.reason != "empty" else None
+        if kind is None or store.is_archive:
+            yield Outcome(origin, file, damage if kind is None else nested(kind), listed)
+            return
+        rows = read_members(
+            file,
+            kind,
+            listed.path,
+            origin,
+            lambda own_origin, member: _feed(self._start_reading(own_origin, member.size), member),
+            limits=self._options.limits,
+            keep=self._wants_pixels or self._options.warnings,
+            ahead_bytes=self._options.transfer.first_bytes,
+        )
+        for own_origin, member, header in rows:
+            yield Outcome(own_origin, member, header, None)
+
+    def _archive_kind(self, file: FileReader) -> Kind | None:
+        if not self._options.archives:
+            return None
+        return sniff(file.read(0, min(SNIFF_BYTES, file.size)))
+
+    def _start_reading(self, origin: str, size: int) -> Reading:
+        return read_header(
+            size,
+            origin,
+            warnings=self._options.warnings,
+            limits=self._options.limits,
+            learned=self._learned,
+        )
+
+
+def read_file_header(
+    file: FileReader,
+    origin: str,
+    *,
+    warnings: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    learned: Learned | None = None,
+) -> Header:
+    """Read the header of an open file; `learned` is as for `read_header`.
+
+    Raises
+    ------
+    Damage
+        The file is no sound DICOM file.
+    StorageFault
+        Its bytes cannot be had.
+    """
+    return _feed(
+        read_header(file.size, origin, warnings=warnings, limits=limits, learned=learned), file
+    )
+
+
+_NO_HEADER = StorageFault("the file was not read")
+
+
+def _feed(reading: Reading, file: FileReader) -> Header:
+    """Give a parser the ranges of `file` that it asks for; return the header it makes."""
+    try:
+        start, stop = next(reading)
+        while True:
+            start, stop = reading.send(file.read(start, stop))
+    except StopIteration as end:
+        header: Header = end.value
+        return header

@@ -1,0 +1,80 @@
+"""Pack rows of files into few bytes, for the driver to hold and for tasks to carry."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["FILES_SCHEMA", "pack_files", "unpack_files"]
+
+FILES_SCHEMA = pa.schema(
+    [
+        pa.field("store", pa.int32(), nullable=False),
+        pa.field("path", pa.binary(), nullable=False),
+        pa.field("size", pa.int64()),
+        pa.field("version", pa.uint64()),
+        pa.field("trouble", pa.string()),
+    ]
+)
+"""The columns of a listing: store number, path as bytes, size in bytes, what `version_of` made
+of an ETag, why it is unreadable."""
+
+_CODEC = "zstd"
+# Lengths are worth a tenth of the bytes of offsets, and names compress best by themselves.
+_PACKED_SCHEMA = FILES_SCHEMA.set(1, pa.field("length", pa.int32(), nullable=False))
+_PREAMBLE = _PACKED_SCHEMA.serialize().to_pybytes()
+_ZERO = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
+_OPTIONS = pa.ipc.IpcWriteOptions(compression=_CODEC)
+
+
+def pack_files(files: pa.RecordBatch) -> bytes:
+    """Return rows of `FILES_SCHEMA` in few bytes.
+
+    They are the names, one behind another, and an Arrow IPC stream of all else. Its schema is
+    left out: of a few files it would be the larger part.
+    """
+    paths = files["path"]
+    lengths = pc.binary_length(paths)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, _PACKED_SCHEMA, options=_OPTIONS) as stream:
+        columns = [lengths if field.name == "path" else files[field.name] for field in FILES_SCHEMA]
+        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=_PACKED_SCHEMA))
+    names = _compress(_bytes_of(paths))
+    rest = _compress(sink.getvalue().slice(len(_PREAMBLE)))
+    return len(names).to_bytes(4, "little") + names + rest
+
+
+def unpack_files(data: bytes) -> pa.RecordBatch:
+    """Return the rows that `pack_files` was given."""
+    cut = 4 + int.from_bytes(data[:4], "little")
+    with pa.ipc.open_stream(_PREAMBLE + _decompress(data[cut:]).to_pybytes()) as stream:
+        columns = dict(zip(_PACKED_SCHEMA.names, stream.read_next_batch().columns, strict=True))
+    lengths = columns.pop("length")
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([_ZERO, ends]).buffers()[1]
+    buffers = [None, offsets, _decompress(data[4:cut])]
+    paths = pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+    return pa.RecordBatch.from_arrays(
+        [paths if field.name == "path" else columns[field.name] for field in FILES_SCHEMA],
+        schema=FILES_SCHEMA,
+    )
+
+
+def _bytes_of(paths: pa.Array) -> pa.Buffer:
+    """Return the bytes of all paths, one behind another."""
+    _, offsets, data = paths.buffers()
+    if not len(paths) or data is None:
+        return pa.py_buffer(b"")
+    places = memoryview(offsets).cast("i")
+    start, stop = places[paths.offset], places[paths.offset + len(paths)]
+    return data.slice(start, stop - start)
+
+
+def _compress(data: pa.Buffer) -> bytes:
+    packed: bytes = pa.compress(data, codec=_CODEC, asbytes=True)
+    return packed
+
+
+def _decompress(data: bytes) -> pa.Buffer:
+    with pa.CompressedInputStream(pa.BufferReader(data), _CODEC) as stream:
+        return stream.read_buffer()
