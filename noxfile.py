@@ -43,7 +43,7 @@ def core(session: nox.Session) -> None:
     wheel = build_wheel(session)
     session.install(*TEST, f"{wheel}[cli,s3]")
     session.run("python", "-c", NO_ENGINE)
-    others = ["tests/stores", *(f"tests/backends/{engine}" for engine in ENGINES)]
+    others = ["tests/stores", "tests/clusters", *(f"tests/backends/{e}" for e in ENGINES)]
     run_pytest(session, wheel, "tests", *(f"--ignore={other}" for other in others))
 
 
@@ -53,8 +53,11 @@ def backend(session: nox.Session, engine: str) -> None:
     """Test one backend, as its extra installs it."""
     wheel = build_wheel(session)
     extras = {"spark": "spark,java,cli"}.get(engine, f"{engine},cli")
-    session.install(*TEST, f"{wheel}[{extras}]")
+    more = ["distributed", "./examples/dicomframe-pandas"] if engine == "dask" else []
+    session.install(*TEST, f"{wheel}[{extras}]", *more)
     run_pytest(session, wheel, f"tests/backends/{engine}")
+    if engine == "dask":
+        run_pytest(session, wheel, "examples/dicomframe-pandas")
 
 
 @nox.session
@@ -63,6 +66,22 @@ def stores(session: nox.Session) -> None:
     wheel = build_wheel(session)
     session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]")
     run_pytest(session, wheel, "tests/stores")
+
+
+@nox.session
+def clusters(session: nox.Session) -> None:
+    """Test both engines on clusters of processes, and Spark Connect by a client without Java."""
+    wheel = build_wheel(session)
+    session.install(*TEST, f"{wheel}[spark,java,dask]", "distributed", "psutil")
+    client = Path(session.virtualenv.location, "client").resolve()
+    shutil.rmtree(client, ignore_errors=True)
+    make = ["-m", "virtualenv", "--python", f"{session.bin}/python", str(client)]
+    session.run(sys.executable, *make, external=True, silent=True)  # nox brings virtualenv
+    python = str(client / "bin" / "python")
+    install = ["-m", "pip", "install", "--quiet", str(wheel), "pyspark-client", "pytest"]
+    session.run(python, *install, external=True)
+    session.env["DICOMFRAME_CONNECT_CLIENT"] = python
+    run_pytest(session, wheel, "tests/clusters")
 
 
 @nox.session

@@ -193,7 +193,7 @@ def report(ways: Sequence[Way], starts: dict[str, float]) -> str:
         "start, s",
         "first job, s",
         "then, s",
-        "us per file",
+        "us a file",
         "times",
         "times, CPU",
     ]

@@ -12,7 +12,7 @@ from dicomframe.errors import (
     UnknownEngineError,
     UnknownTagError,
 )
-from dicomframe.plugin import DicomFrames
+from dicomframe.plugin import DicomFrames, RunReport
 from dicomframe.scan.manifest import Manifest
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __all__ = [
     "EngineStartError",
     "InvalidOptionError",
     "Manifest",
+    "RunReport",
     "UnknownEngineError",
     "UnknownTagError",
     "__version__",

@@ -18,10 +18,12 @@ from dicomframe.plugin import (
     EngineStartError,
     InvalidOptionError,
     PartitionTask,
+    PixelFinder,
     ReadPlan,
     hookimpl,
 )
 from dicomframe_spark.frames import (
+    add_pixels,
     make_corrupt_frame,
     make_dicom_frame,
     make_kept_frames,
@@ -78,6 +80,10 @@ class SparkBackend(Backend):
     def persist(self, frames: DicomFrames, plan: ReadPlan) -> DicomFrames:
         """Read all files now, into memory and, where that is full, the disks of the executors."""
         return DicomFrames(*make_kept_frames(frames.dicom.sparkSession, plan))
+
+    def with_pixels(self, frame: Any, finder: PixelFinder) -> Any:
+        """Add a late column: it is read where it is used, for the rows that are left."""
+        return add_pixels(frame, finder)
 
 
 @hookimpl

@@ -5,9 +5,16 @@ from __future__ import annotations
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, functions
 
-from dicomframe.plugin import PartitionTask, ReadPlan
+from dicomframe.plugin import (
+    InvalidOptionError,
+    PartitionTask,
+    PixelFinder,
+    PixelReader,
+    ReadPlan,
+)
 from dicomframe_spark.schema import make_spark_schema
 from dicomframe_spark.task import (
+    OriginFinder,
     make_pandas_pixel_task,
     make_partition_task,
     make_pixel_task,
@@ -37,7 +44,7 @@ def make_dicom_frame(session: SparkSession, plan: ReadPlan, *, late_pixels: bool
     frame = _read(session, plan, [*fields, _PIXEL_PLACE] if is_late else fields)
     frame = frame.where(functions.col("reason").isNull())
     if is_late:
-        frame = frame.withColumn("pixel_data", _read_pixels(plan))
+        frame = frame.withColumn("pixel_data", _read_pixels(plan.pixel_reader, "pixel_place"))
     return _select(frame, names)
 
 
@@ -58,6 +65,24 @@ def make_kept_frames(session: SparkSession, plan: ReadPlan) -> tuple[DataFrame, 
     )
 
 
+def add_pixels(frame: DataFrame, finder: PixelFinder) -> DataFrame:
+    """Return `frame` with Pixel Data as a late column behind its others.
+
+    Raises
+    ------
+    InvalidOptionError
+        It has no ``origin``, or has ``pixel_data``.
+    """
+    if "origin" not in frame.columns or "pixel_data" in frame.columns:
+        raise InvalidOptionError(
+            "with_pixels needs a frame with the column 'origin' and without 'pixel_data', "
+            f"found {', '.join(map(repr, frame.columns))}"
+        )
+    if "metadata" in frame.columns:
+        return frame.withColumn("pixel_data", _read_pixels(finder, "metadata"))
+    return frame.withColumn("pixel_data", _read_pixels(OriginFinder(finder), "origin"))
+
+
 def run_task(session: SparkSession, plan: ReadPlan, task: PartitionTask) -> pa.Table:
     """Return the rows of a task for all partitions; of a repeated one, those that came through."""
     count = len(plan.partitions)
@@ -74,17 +99,17 @@ def _read(session: SparkSession, plan: ReadPlan, fields: list[pa.Field]) -> Data
     return session.range(0, count, 1, count).mapInArrow(task, make_spark_schema(fields))
 
 
-def _read_pixels(plan: ReadPlan) -> Column:
-    """Return the late column.
+def _read_pixels(read: PixelReader | PixelFinder | OriginFinder, column: str) -> Column:
+    """Return a late column, of ``origin`` and another one.
 
     It is deterministic as far as Spark is told, or no filter would pass below it; and it takes
     an iterator, for a whole batch of Spark's rows is more than one array can hold.
     """
     if hasattr(functions, "arrow_udf"):  # from Spark 4.1
-        udf = functions.arrow_udf(make_pixel_task(plan), "binary")
+        udf = functions.arrow_udf(make_pixel_task(read), "binary")
     else:
-        udf = functions.pandas_udf(make_pandas_pixel_task(plan), "binary")
-    return udf("origin", "pixel_place")
+        udf = functions.pandas_udf(make_pandas_pixel_task(read), "binary")
+    return udf("origin", column)
 
 
 def _select(frame: DataFrame, names: list[str]) -> DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from pyspark import cloudpickle
 
 if TYPE_CHECKING:
-    from dicomframe.plugin import PartitionTask, ReadPlan
+    from dicomframe.plugin import PartitionTask, PixelFinder, PixelReader, ReadPlan
 
 MAX_BINARY_BYTES = 2**31 - 2**27
 """The longest value that Spark is given; a longer one is null.
@@ -50,9 +51,9 @@ def make_partition_task(plan: ReadPlan, task: PartitionTask) -> Task:
     return run_task
 
 
-def make_pixel_task(plan: ReadPlan) -> PixelTask:
-    """Return the function of an iterator UDF over the columns ``origin`` and ``pixel_place``."""
-    payload = cloudpickle.dumps(plan.pixel_reader)
+def make_pixel_task(read: PixelReader | PixelFinder | OriginFinder) -> PixelTask:
+    """Return the function of an iterator UDF over the two columns that `read` takes."""
+    payload = cloudpickle.dumps(read)
 
     def read_pixels(rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
         yield from load_task().read_places(payload, rows)
@@ -61,9 +62,9 @@ def make_pixel_task(plan: ReadPlan) -> PixelTask:
     return read_pixels
 
 
-def make_pandas_pixel_task(plan: ReadPlan) -> PandasPixelTask:
+def make_pandas_pixel_task(read: PixelReader | PixelFinder | OriginFinder) -> PandasPixelTask:
     """Return the function of `make_pixel_task` for a UDF over pandas series."""
-    read_arrays = make_pixel_task(plan)
+    read_arrays = make_pixel_task(read)
 
     import pandas as pd  # noqa: PLC0415  (PySpark's own need for such a UDF)
 
@@ -78,6 +79,23 @@ def make_pandas_pixel_task(plan: ReadPlan) -> PandasPixelTask:
         "return": Iterator[pd.Series],
     }
     return read_pixels
+
+
+@dataclass(frozen=True)
+class OriginFinder:
+    """Find pixels by their origins alone, given in both columns of a UDF.
+
+    Attributes
+    ----------
+    finder
+        What finds them.
+    """
+
+    finder: PixelFinder
+
+    def __call__(self, origins: pa.Array, _: pa.Array) -> Iterator[pa.Array]:
+        """Yield the values."""
+        return self.finder(origins)
 
 
 def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -98,14 +116,14 @@ def run_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterato
 
 
 def read_places(payload: bytes, rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
-    """Yield the Pixel Data of the files whose origins and places `rows` hold.
+    """Yield the Pixel Data of the files that `rows` name, by origin and place or metadata.
 
     The pieces are smaller than the batches of `rows`, whose number of rows Spark chooses: only
     a piece is in memory at a time.
     """
-    pixel_reader = pickle.loads(payload)  # noqa: S301  (ours, of make_pixel_task)
-    for origins, places in rows:
-        for piece in pixel_reader(origins.cast(pa.string()), places.cast(pa.string())):
+    read = pickle.loads(payload)  # noqa: S301  (ours, of make_pixel_task)
+    for columns in rows:
+        for piece in read(*(column.cast(pa.string()) for column in columns)):
             yield from fit_array(piece)
 
 

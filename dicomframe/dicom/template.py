@@ -104,7 +104,8 @@ class Link(NamedTuple):
     """A run that stays, its JSON, and what varies behind it; then `after` comes.
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. The other fields are what `follow` needs at hand.
+    as its `slot` tells. `members` tells where in the text members are, once one was asked for. The
+    other fields are what `follow` needs at hand.
     """
 
     run: bytes
@@ -119,6 +120,7 @@ class Link(NamedTuple):
     after: list[Link]
     slot: Slot
     parts: list[Part]
+    members: dict[int, tuple[int, int]]
 
 
 def make_link(run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> Link:
@@ -126,7 +128,7 @@ def make_link(run: bytes, text: bytes, parts: list[Part], slot: Slot, after: lis
     mode, entry, length_bytes, unpack_length, longest, around = slot[:6]
     encode, charset = entry.encode, around.charset
     how = mode, length_bytes, unpack_length, encode, charset, longest
-    return Link(run, len(run), text, *how, after, slot, parts)
+    return Link(run, len(run), text, *how, after, slot, parts, {})
 
 
 class Source(Protocol):
@@ -178,7 +180,7 @@ class Trail:
                 link = links[0]
                 (
                     run, run_bytes, text, mode, length_bytes, unpack_length, encode, charset,
-                    longest, after, slot, _,
+                    longest, after, slot, _, _,
                 ) = link  # fmt: skip
                 if not buffer.startswith(run, position):
                     if _bring_forward(links, buffer, position):
@@ -231,14 +233,16 @@ class Trail:
         for number, link in enumerate(self.passed):
             if tag > link.parts[-1].tag:
                 continue
-            text, stop = link.text + self.pieces[2 * number + 1], 0
-            for part in link.parts:
-                start = stop
-                stop += part.text + part.json
-                if part.tag == tag:
-                    stop = len(text) if part is link.parts[-1] else stop
-                    return text[start + 1 : stop] or None
-            return None
+            if not link.members:
+                stop = 0
+                for part in link.parts:
+                    start = stop
+                    stop += part.text + part.json
+                    link.members.setdefault(part.tag, (start + 1, stop))
+            start, stop = link.members.get(tag, (0, 0))
+            if tag == link.parts[-1].tag:
+                return link.text[start:] + self.pieces[2 * number + 1] or None
+            return link.text[start:stop] or None
         return None
 
 

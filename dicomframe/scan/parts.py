@@ -187,7 +187,9 @@ class PartWriter:
     def _open_part(self) -> pq.ParquetWriter:
         name = f"{self._stem}-{len(self._names)}.parquet"
         self._names.append(name)
-        self._sink = self._call(lambda: self._file_system.open(f"{self._folder}/{name}", "wb"))
+        self._sink = _Sink(
+            self._call(lambda: self._file_system.open(f"{self._folder}/{name}", "wb"))
+        )
         self._writer = pq.ParquetWriter(
             self._sink, self._schema, compression="zstd", use_dictionary=self._plain
         )
@@ -198,9 +200,8 @@ class PartWriter:
         if writer is None:
             return
         self._call(writer.close)
-        size = sink.tell()
         self._call(sink.close)
-        self.parts.append((self._names[-1], self._part_rows, size))
+        self.parts.append((self._names[-1], self._part_rows, sink.size))
         self._writer = self._sink = None
         self._part_rows = self._part_bytes = 0
 
@@ -219,6 +220,31 @@ class PartWriter:
 
     def _call(self, function: Callable[[], _T]) -> _T:
         return call_target(self._store, self._folder, function)
+
+
+class _Sink:
+    """Count the bytes of a file: not every file system tells where it stands."""
+
+    def __init__(self, file: Any) -> None:
+        self.size = 0
+        self._file = file
+        self._is_dropped = False
+
+    @property
+    def closed(self) -> bool:
+        return False
+
+    def write(self, data: Any) -> None:
+        if not self._is_dropped:
+            self._file.write(data)
+            self.size += memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self._is_dropped = True  # a Parquet writer that failed writes again when it is collected
+        self._file.close()
 
 
 def call_target(store: Store, path: str, function: Callable[[], _T]) -> _T:

@@ -28,6 +28,10 @@ _KNOWN_OPTIONS = frozenset(
 )  # fmt: skip
 
 
+# The threads of obstore do not live on in a process that was forked from one that used it.
+_first_process: dict[str, int] = {}
+
+
 class StoreStatus(StorageFault):
     """A store answered with an HTTP status instead of bytes."""
 
@@ -48,7 +52,7 @@ def find_obstore(
     if hasattr(file_system, "_construct_store"):
         return file_system._construct_store
     settings = _settings(options)
-    if settings is None:
+    if settings is None or _first_process.setdefault("pid", os.getpid()) != os.getpid():
         return None
     try:
         from obstore.store import S3Store  # noqa: PLC0415  (an extra)

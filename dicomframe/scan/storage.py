@@ -58,7 +58,8 @@ __all__ = [
 _ARCHIVE_BLOCK_BYTES = 128 * 1024
 _MOST_CONNECTIONS = 8
 _S3_PROTOCOLS = frozenset({"s3", "s3a"})
-_EXTRAS = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs"}
+_EXTRAS = {"s3": "s3", "s3a": "s3", "hdfs": "hdfs", "viewfs": "hdfs", "gs": "gcs", "gcs": "gcs",
+           "abfs": "azure", "abfss": "azure", "az": "azure"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, repr=False)

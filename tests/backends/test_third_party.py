@@ -113,3 +113,13 @@ def test_frame_of_an_engine_is_what_its_author_makes_it(tmp_path: Path) -> None:
     frames = importlib.import_module("dicomframe").read_dicom(tmp_path, engine="rows")
     assert isinstance(frames.dicom, list)
     assert all(isinstance(part(), pa.Table) for part in frames.dicom)
+
+
+def test_outside_engine_writes_both_frames_without_a_word_of_it(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    frames = importlib.import_module("dicomframe").read_dicom(tmp_path / "in", engine="rows")
+    report = frames.write_parquet(tmp_path / "out")
+    assert (report.dicom, report.corrupt) == (0, {"not_dicom": 1})
+    with pytest.raises(NotImplementedError, match="use write_parquet"):
+        frames.persist()

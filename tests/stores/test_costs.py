@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 
 import fsspec
 import pyarrow as pa
@@ -96,3 +97,13 @@ def test_a_value_of_bulk_data_costs_one_request(
     counts = s3_proxy.counts
     assert (counts.requests["get"], counts.requests["head"]) == (1, 0)
     assert counts.bytes["get"] == 500
+
+
+def test_a_process_that_was_forked_reads_too(s3: S3Server, s3_files: str) -> None:
+    """The threads of this process do not live on in the other."""
+    options = s3.storage_options
+    plan = plan_read(f"{s3_files}/small/000*", pixels="none", storage_options=options)
+    assert read(plan)["reason"].null_count == 10
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        table = pool.submit(read, plan).result(timeout=60)
+    assert table["reason"].null_count == table.num_rows == 10

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -317,6 +320,19 @@ def test_two_actions_disagree_where_kept_and_written_frames_do_not(
     assert (report.dicom, report.files) == (7, 13)
 
 
+@contextmanager
+def pool_of(scheduler: str) -> Iterator[None]:
+    """Have one pool of new processes for all computations, as each import takes a while."""
+    if scheduler != "processes":
+        yield
+        return
+    with (
+        ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool,
+        dask.config.set(pool=pool),
+    ):
+        yield
+
+
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads", "processes"])
 def test_every_scheduler_reads_and_writes_the_same(
     tree: Path, tmp_path: Path, scheduler: str
@@ -324,7 +340,7 @@ def test_every_scheduler_reads_and_writes_the_same(
     backend = get_backend("dask")
     frames = read_dicom(tree, engine="dask", npartitions=2)
     expected = read_oracle(tree)
-    with dask.config.set(scheduler=scheduler, num_workers=2):
+    with dask.config.set(scheduler=scheduler), pool_of(scheduler):
         for frame, rows in zip(frames, expected, strict=True):
             assert_same_rows(backend.to_arrow(frame).sort_by("origin"), rows)
         few = frames.with_pixels(frames.dicom[["origin", "metadata"]])

@@ -74,10 +74,10 @@ def test_dashboard_shows_what_each_task_does(client: Any, tree: Path, tmp_path: 
     def prefixes(dask_scheduler: Any) -> list[str]:
         return list(dask_scheduler.task_prefixes)
 
-    shown = client.run_on_scheduler(prefixes)
-    for name in ("read_dicom", "write_dicom"):
-        assert any(prefix.startswith(name) for prefix in shown), shown
-    assert any("with_pixels" in prefix for prefix in shown), shown
+    shown = set(client.run_on_scheduler(prefixes))
+    assert {"read_dicom", "write_dicom"} <= {prefix.partition("-")[0] for prefix in shown}
+    if hasattr(dask.base, "collections_to_expr"):  # Dask 2025.1 fuses it with the step before
+        assert "with_pixels" in shown
 
 
 def test_progress_is_that_of_dask(client: Any, tree: Path) -> None:

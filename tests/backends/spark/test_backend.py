@@ -212,7 +212,9 @@ if __name__ == "__main__":
     for frame, expected in zip(frames, read_oracle(Path(sys.argv[1]), **options)):
         assert_same_rows(get_backend("spark").to_arrow(frame).sort_by("origin"), expected)
         print("partitions", frame.mapInArrow(count, "rows long").count())
-    print("format", session.read.format("dicom").load(sys.argv[1]).count())
+    source = session.read.format("dicom").options(npartitions=2, pixels="none")
+    print("format", source.load(sys.argv[1]).count())
+    frames = read_dicom(sys.argv[1], engine="spark", pixels="none", npartitions=2)
     print("kept", *(frame.count() for frame in frames.persist()))
     print(frames.write_parquet(sys.argv[1] + "-out").dicom, "written")
 """

@@ -15,6 +15,7 @@ import pytest
 from pyspark.sql import SparkSession, functions
 
 from dicomframe import read_dicom
+from dicomframe.plugin import InvalidOptionError
 from dicomframe.registry import get_backend
 from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
 from dicomframe_spark import task
@@ -102,6 +103,18 @@ def test_one_pass_reads_pixels_with_the_header(
         dicom, _ = read_dicom(tree, engine="spark", session=spark, late_pixels=late_pixels)
         dicom.explain()
         assert capsys.readouterr().out.count("read_pixels(") == steps
+
+
+@pytest.mark.parametrize("columns", [["origin", "metadata"], ["origin"]])
+def test_pixels_are_found_again_for_a_frame_without_them(
+    tree: Path, spark: SparkSession, columns: list[str]
+) -> None:
+    frames = read_dicom(tree, engine="spark", session=spark, pixels="none", npartitions=2)
+    late = frames.with_pixels(frames.dicom.where("origin LIKE '%.dcm'").select(*columns))
+    expected = read_oracle(tree)[0].select([*columns, "pixel_data"])
+    assert_same_rows(get_backend("spark").to_arrow(late).sort_by("origin"), expected)
+    with pytest.raises(InvalidOptionError, match="without 'pixel_data', found 'origin'"):
+        frames.with_pixels(late)
 
 
 def test_filter_on_the_pixels_themselves_gives_the_right_rows(
