@@ -18,6 +18,9 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 ENGINES = sorted(PROJECT["project"]["entry-points"]["dicomframe.backends"])
+SPARKS = ["4.0.5", "4.1.4", "4.2.1", "4.3.0"]
+DASKS = ["2025.1.0", "newest"]
+PYTHONS = ["3.11", "3.12", "3.13"]
 TEST = nox.project.dependency_groups(PROJECT, "test")
 LINT = nox.project.dependency_groups(PROJECT, "lint")
 NO_ENGINE = """
@@ -89,6 +92,35 @@ def demo(session: nox.Session) -> None:
     """Run the demonstration of the README."""
     session.install(f"{build_wheel(session)}[dask,cli]")
     session.run("dicomframe", "demo")
+
+
+@nox.session(python=PYTHONS, default=False)
+@nox.parametrize("version", SPARKS, ids=SPARKS)
+def spark_versions(session: nox.Session, version: str) -> None:
+    """Test the Spark backend on one version of Spark, whose wheel is built once for all."""
+    cache = Path(session.cache_dir).resolve()
+    wheelhouse, results = cache / "wheelhouse", cache / "compatibility"
+    wheelhouse.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
+    if not list(wheelhouse.glob(f"pyspark-{version}-*.whl")):  # 434 MB, no wheel on PyPI
+        session.install("pip", "setuptools", "wheel")
+        make = ["-m", "pip", "wheel", "--no-deps", "-w", str(wheelhouse)]
+        session.run("python", *make, f"pyspark=={version}")
+    wheel = build_wheel(session)
+    wanted = [f"pyspark[sql,connect]=={version}", f"{wheel}[spark,java,cli]"]
+    session.install("--find-links", str(wheelhouse), *TEST, *wanted)
+    result = results / f"spark-{version}-py{session.python}.xml"
+    run_pytest(session, wheel, "tests/backends/spark", f"--junitxml={result}")
+
+
+@nox.session(default=False)
+@nox.parametrize("version", DASKS, ids=DASKS)
+def dask_versions(session: nox.Session, version: str) -> None:
+    """Test the Dask backend on the oldest and the newest Dask."""
+    wheel = build_wheel(session)
+    pins = [f"dask[dataframe]=={version}", f"distributed=={version}"]
+    session.install(*TEST, f"{wheel}[dask,cli]", "distributed", *pins[: 2 * (version != "newest")])
+    run_pytest(session, wheel, "tests/backends/dask")
 
 
 def build_wheel(session: nox.Session) -> Path:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -690,3 +692,25 @@ def test_text_is_made_harmless_and_keeps_its_end() -> None:
     assert make_printable("a\x1b[0m\nb\udc80é") == "a\\x1b[0m\\nb\\udc80é"
     assert shorten_start("abcdefghij", 8) == "...fghij"
     assert shorten_start("abcdefgh", 8) == "abcdefgh"
+
+
+def test_an_archive_is_one_file_and_many_rows(run: Run, tmp_path: Path) -> None:
+    """Also one that is cut, and has a row of its own beside those of its members."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as archive:
+        for number in range(30):
+            content = make_ct(number)
+            member = tarfile.TarInfo(f"{number}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    (tmp_path / "a.tar.gz").write_bytes(data.getvalue())
+    (tmp_path / "cut.tar.gz").write_bytes(data.getvalue()[:-2000])
+    (tmp_path / "x.dcm").write_bytes(make_ct())
+    ran = run("scan", str(tmp_path))
+    assert ran.code == 0
+    assert re.search(r"^files +3$", ran.out, re.MULTILINE)
+    rows = [int(n) for n in re.findall(r"^(?:dicom|corrupt) rows +(\d+)$", ran.out, re.MULTILINE)]
+    assert sum(rows) > 32
+    assert rows[1] >= 1
+    left = run("scan", str(tmp_path), "--no-archives")
+    assert re.search(r"^dicom rows +1$", left.out, re.MULTILINE)

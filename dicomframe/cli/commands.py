@@ -190,6 +190,12 @@ def scan(
             "repeated.",
         ),
     ] = None,
+    archives: Annotated[
+        bool,
+        typer.Option(
+            "--archives/--no-archives", help="Whether zip, tar, gzip and zstd files are opened."
+        ),
+    ] = True,
     npartitions: Annotated[
         int | None,
         typer.Option(
@@ -221,6 +227,7 @@ def scan(
         overwrite=overwrite,
         include=include or (),
         exclude=exclude or (),
+        archives=archives,
         npartitions=npartitions,
         storage_options=parse_storage_options(storage_option or ()),
         strict=strict,

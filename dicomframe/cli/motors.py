@@ -39,7 +39,7 @@ class Step(NamedTuple):
 
 
 def count_bytes(plan: ReadPlan) -> ReadPlan:
-    """Return `plan` with a column ``bytes_read`` in both frames."""
+    """Return `plan` with the columns ``bytes_read`` and ``requests`` in both frames."""
     options = replace(plan.reader.options, counts_bytes=True)
     return replace(plan, reader=replace(plan.reader, options=options))
 

@@ -47,6 +47,7 @@ class ScanRequest:
     overwrite: bool
     include: Sequence[str]
     exclude: Sequence[str]
+    archives: bool
     npartitions: int | None
     storage_options: dict[str, Any]
     strict: bool
@@ -75,12 +76,15 @@ def run_scan(request: ScanRequest) -> ExitCode:
                 include=list(request.include),
                 exclude=list(request.exclude),
                 progress=progress,
+                archives=request.archives,
             )
         folder = None
         if request.out is not None:
             folder = FramesFolder(request.out, plan, overwrite=request.overwrite)
             stack.enter_context(folder)
-        tally = Tally(listed=sum(len(each) for each in plan.partitions))
+        stores = {store for each in plan.partitions for store in each.stores}
+        divided = frozenset(store.suffix for store in stores if store.inner is not None)
+        tally = Tally(sum(len(each) for each in plan.partitions), divided)
         counted = count_bytes(plan)
         engine = request.engine
         steps = read_here(counted) if engine is None else read_by_engine(counted, engine)

@@ -21,27 +21,49 @@ class Tally:
     """Hold the counts of a run."""
 
     listed: int
+    divided: frozenset[str] = frozenset()
+    """What stands behind the members of archives that were listed member by member."""
     dicom_rows: int = 0
     corrupt_rows: int = 0
+    accounted: int = 0
     bytes_read: int = 0
+    requests: int = 0
+    opened: set[str] = field(default_factory=set)
+    """The archives that a task opened."""
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_balanced(self) -> bool:
-        """Whether the rows of both frames are as many as the files that were listed."""
-        return self.dicom_rows + self.corrupt_rows == self.listed
+        """Whether the rows of both frames account for the files that were listed."""
+        return self.accounted == self.listed
 
     def add(self, step: Step) -> None:
-        """Count the rows of a step, which have a column ``bytes_read``."""
+        """Count the rows of a step, which have the columns ``bytes_read`` and ``requests``."""
+        self.accounted += self._listed_files(step)
         self.dicom_rows += step.dicom.num_rows
         self.corrupt_rows += step.corrupt.num_rows
         for table in (step.dicom, step.corrupt):
             self.bytes_read += pc.sum(table["bytes_read"]).as_py() or 0
+            self.requests += pc.sum(table["requests"]).as_py() or 0
         reasons = step.corrupt["reason"].to_pylist()
         self.reasons.update(reasons)
         for reason, origin in zip(reasons, step.corrupt["origin"].to_pylist(), strict=True):
             self.examples.setdefault(reason, origin)
+
+    def _listed_files(self, step: Step) -> int:
+        """Return how many listed files the rows stand for: an archive's members for one."""
+        count: int = step.dicom.num_rows + step.corrupt.num_rows
+        for table in (step.dicom, step.corrupt):
+            members = pc.filter(table["origin"], pc.match_substring(table["origin"], "::"))
+            for origin in members.to_pylist():
+                archive = origin.partition("::")[2]
+                if f"::{archive}" not in self.divided:
+                    count -= archive in self.opened
+                    self.opened.add(archive)
+        if self.opened:  # some have a row of their own, too
+            count -= len(self.opened.intersection(step.corrupt["origin"].to_pylist()))
+        return count
 
 
 def print_summary(console: Console, tally: Tally, seconds: float) -> None:
@@ -53,6 +75,7 @@ def print_summary(console: Console, tally: Tally, seconds: float) -> None:
         ("files", f"{tally.listed:,}", ""),
         ("time", format_seconds(seconds), f"{rate:,.0f} files/s" if rate else ""),
         ("bytes read", format_bytes(tally.bytes_read), ""),
+        *([("requests", f"{tally.requests:,}", "")] if tally.requests else []),
         ("dicom rows", f"{tally.dicom_rows:,}", ""),
         ("corrupt rows", f"{tally.corrupt_rows:,}", ""),
         *_reason_lines(tally, console.width - width - 22),

@@ -244,13 +244,16 @@ def read_members(
     read_header
         Read the header of the open file with an origin.
     """
+    counted = 0, 0
     try:
         for found in expand(reader, kind, path, limits=limits, keep=keep, ahead_bytes=ahead_bytes):
             own_origin = member_origin(found.protocol, found.name, origin)
             file = None
             try:
                 with found.open() as file:
+                    file.count_from(*counted)
                     yield own_origin, file, _judge(own_origin, file, read_header)
+                    counted = reader.bytes_read, reader.requests
                     continue
             except Exception as error:
                 failure = error.with_traceback(None)  # which would keep what was unpacked

@@ -54,6 +54,9 @@ class Member:
 class MemberReader(FileReader, Protocol):
     """Read a member like any file; closing it leaves the archive open."""
 
+    def count_from(self, bytes_read: int, requests: int) -> None:
+        """Count what was read of the archive since it had read so much."""
+
     archive: FileReader
     """The file that it lies in."""
 
@@ -107,6 +110,11 @@ class _Inner(Closing):
         self._before = archive.bytes_read, archive.requests
         self.bytes_read = 0
         self.requests = 0
+
+    def count_from(self, bytes_read: int, requests: int) -> None:
+        """Count what was read of the archive since it had read so much, its directory too."""
+        self._before = bytes_read, requests
+        self._count()
 
     def _count(self) -> None:
         self.bytes_read = self.archive.bytes_read - self._before[0]

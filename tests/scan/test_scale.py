@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 _CODE = r'''
-import json, pickle, random, resource, sys, time
+import json, pickle, random, re, sys, time
+from pathlib import Path
 import fsspec
 from fsspec.spec import AbstractFileSystem
 from dicomframe.api import plan_read
@@ -58,7 +59,9 @@ class FakeNamesFileSystem(AbstractFileSystem):
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not ru_maxrss, which a process has from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 fsspec.register_implementation("gs", FakeNamesFileSystem, clobber=True)
