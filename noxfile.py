@@ -67,8 +67,8 @@ def backend(session: nox.Session, engine: str) -> None:
 def stores(session: nox.Session) -> None:
     """Test both engines against real servers of S3 and HDFS, which are fetched once."""
     wheel = build_wheel(session)
-    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]")
-    run_pytest(session, wheel, "tests/stores")
+    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]", "pytest-xdist")
+    run_pytest(session, wheel, "tests/stores", "-n", "2", "--dist", "loadscope")
 
 
 @nox.session

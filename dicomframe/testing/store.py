@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class Store:
             return f"file://{folder}"
         url = f"{self.url}/{folder.name}"
         file_system, root = url_to_fs(url, **self.options)
-        for path in list_files_of(folder):
+
+        def copy(path: Path) -> None:
             name = str(path.relative_to(folder))
             try:
                 file_system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
@@ -42,6 +44,9 @@ class Store:
                 if not drops_refused:
                     raise
                 path.unlink()
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(copy, list_files_of(folder)))
         return url
 
     def make_empty(self) -> str:

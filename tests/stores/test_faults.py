@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fsspec
@@ -125,8 +126,8 @@ def test_webhdfs_that_fails_costs_no_row_and_no_byte(hdfs: HdfsServer, hdfs_prox
     port = int(hdfs.url.rpartition(":")[2])
     file_system = fsspec.filesystem("hdfs", host="127.0.0.1", port=port)
     file_system.makedirs("/faults", exist_ok=True)
-    for name, data in FILES.items():
-        file_system.pipe_file(f"/faults/{name}", data)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(file_system.pipe_file, (f"/faults/{name}" for name in FILES), FILES.values()))
     hdfs_proxy.faults = Faults(
         probability={kind: 0.05 for kind in KINDS if kind not in DISTORTED or kind == "short"},
         stall_seconds=3,
