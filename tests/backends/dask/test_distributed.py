@@ -21,9 +21,9 @@ from dicomframe.testing import BackendConformance
 from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """Return a client of two workers, each a process of one thread."""
+@contextlib.contextmanager
+def start_cluster() -> Iterator[Any]:
+    """Give a client of two workers, each a process of one thread."""
     settings = {"distributed.worker.daemon": True, "distributed.comm.timeouts.connect": "60s"}
     with (
         dask.config.set(settings),
@@ -37,6 +37,19 @@ def client() -> Iterator[Any]:
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with start_cluster() as client:
+        yield client
+
+
+@pytest.fixture
+def doomed(client: Any) -> Iterator[Any]:
+    """A cluster whose workers may be killed: no other test meets it."""
+    with start_cluster() as doomed:
+        yield doomed
 
 
 @pytest.fixture
@@ -89,14 +102,14 @@ def test_progress_is_that_of_dask(client: Any, tree: Path) -> None:
     assert len(kept.dicom) == 8
 
 
-def test_worker_that_dies_once_costs_no_row(client: Any, tree: Path, tmp_path: Path) -> None:
+def test_worker_that_dies_once_costs_no_row(doomed: Any, tree: Path, tmp_path: Path) -> None:
     mark = tmp_path / "died"
     frames = read_dicom(tree, engine="dask", npartitions=4)
     real = frames._origin.backend
 
     class Dying(type(real)):  # type: ignore[misc]
         def collect(self, frames: Any, plan: Any, task: Any) -> Any:
-            return super().collect(frames, plan, DyingOnce(task, mark))
+            return super().collect(frames, plan, dying_once(task, mark))
 
     report = frames._bind(Dying(), frames._origin.plan).write_parquet(tmp_path / "out")
     assert mark.exists()
@@ -106,34 +119,42 @@ def test_worker_that_dies_once_costs_no_row(client: Any, tree: Path, tmp_path: P
         assert_same_rows(table.sort_by("origin"), rows)
 
 
-def test_kept_frames_stay_of_one_read_when_a_worker_dies(client: Any, tree: Path) -> None:
+def test_kept_frames_stay_of_one_read_when_a_worker_dies(doomed: Any, tree: Path) -> None:
     kept = read_dicom(tree, engine="dask", pixels="none", npartitions=4).persist()
     distributed.wait(kept.dicom)
     (tree / "CT_small.dcm").unlink()
-    pids = client.run(os.getpid)
+    pids = doomed.run(os.getpid)
     os.kill(next(iter(pids.values())), signal.SIGKILL)
     dicom, corrupt = kept.dicom["origin"].compute(), kept.corrupt["origin"].compute()
     found = [*dicom, *corrupt]
     assert len(found) == len(set(found)) == 13
 
 
-class DyingOnce:
-    """A task that kills its worker behind the first partition that it has written."""
+def dying_once(task: Any, mark: Path) -> Any:
+    """Return a task that kills its worker behind the first partition that it has written.
 
-    def __init__(self, task: Any, mark: Path) -> None:
-        self.task = task
-        self.mark = mark
-        self.schema = task.schema
+    Its class is a local one, since workers cannot import this module: it travels by value.
+    """
 
-    def __repr__(self) -> str:
-        return "write_dicom"
+    class DyingOnce:
+        """A task that kills its worker behind the first partition that it has written."""
 
-    def __dask_tokenize__(self) -> Any:
-        return repr(self), self.task, str(self.mark)
+        def __init__(self, task: Any, mark: Path) -> None:
+            self.task = task
+            self.mark = mark
+            self.schema = task.schema
 
-    def __call__(self, partition: Any) -> Any:
-        told = self.task(partition)
-        if partition.index == 2 and not self.mark.exists():
-            self.mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        return told
+        def __repr__(self) -> str:
+            return "write_dicom"
+
+        def __dask_tokenize__(self) -> Any:
+            return repr(self), self.task, str(self.mark)
+
+        def __call__(self, partition: Any) -> Any:
+            told = self.task(partition)
+            if partition.index == 2 and not self.mark.exists():
+                self.mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return told
+
+    return DyingOnce(task, mark)
