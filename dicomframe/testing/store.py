@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ class Store:
             name = str(path.relative_to(folder))
             try:
                 file_system.makedirs(f"{root}/{name}".rpartition("/")[0], exist_ok=True)
-                file_system.pipe_file(f"{root}/{name}", path.read_bytes())
+                write_file(file_system, f"{root}/{name}", path.read_bytes())
             except Exception:
                 if not drops_refused:
                     raise
@@ -59,6 +60,18 @@ class Store:
         """Remove all that is below a URL."""
         file_system, root = url_to_fs(url, **self.options)
         file_system.rm(root, recursive=True)
+
+
+def write_file(file_system: Any, path: str, data: bytes) -> None:
+    """Write a file; again if HDFS has not yet heard of the block before, as on a busy machine."""
+    for attempt in range(6):
+        try:
+            file_system.pipe_file(path, data)
+            return
+        except RuntimeError:  # of hdfs-native
+            if attempt == 5:
+                raise
+            time.sleep(1)
 
 
 def list_files_of(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import fsspec
@@ -18,6 +19,7 @@ from servers.s3 import BUCKET, S3Server
 from dicomframe import read_dicom, scan_dicom
 from dicomframe.registry import get_backend
 from dicomframe.testing.samples import make_ct
+from dicomframe.testing.store import write_file
 
 COUNT = 150
 QUICK = {"timeout_seconds": 2}
@@ -127,7 +129,8 @@ def test_webhdfs_that_fails_costs_no_row_and_no_byte(hdfs: HdfsServer, hdfs_prox
     file_system = fsspec.filesystem("hdfs", host="127.0.0.1", port=port)
     file_system.makedirs("/faults", exist_ok=True)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(file_system.pipe_file, (f"/faults/{name}" for name in FILES), FILES.values()))
+        names = (f"/faults/{name}" for name in FILES)
+        list(pool.map(partial(write_file, file_system), names, FILES.values()))
     hdfs_proxy.faults = Faults(
         probability={kind: 0.05 for kind in KINDS if kind not in DISTORTED or kind == "short"},
         stall_seconds=3,

@@ -17,6 +17,8 @@ from servers.hdfs import HdfsServer
 from servers.processes import is_listening
 from servers.s3 import BUCKET, S3Server
 
+from dicomframe.testing.store import write_file
+
 BODY = bytes(range(256)) * 12288
 NAMES = [
     *("a b.dcm", " leading", "trailing ", "new\nline", "tab\t", "quote'\".dcm", ".hidden"),
@@ -94,7 +96,7 @@ def test_s3_keeps_odd_keys(s3: S3Server, name: str) -> None:
 @pytest.mark.parametrize("client", ["hdfs", "webhdfs"])
 def test_hdfs_gives_ranges_over_its_blocks(hdfs: HdfsServer, client: str) -> None:
     path = f"/{uuid4().hex}/a.dcm"
-    fsspec.core.url_to_fs(hdfs.url)[0].pipe_file(path, BODY)
+    write_file(fsspec.core.url_to_fs(hdfs.url)[0], path, BODY)
     store, _ = fsspec.core.url_to_fs(hdfs.url if client == "hdfs" else hdfs.webhdfs_url)
     assert store.info(path)["size"] == len(BODY)
     border = 2**20
@@ -106,7 +108,7 @@ def test_hdfs_gives_ranges_over_its_blocks(hdfs: HdfsServer, client: str) -> Non
 def test_hdfs_keeps_odd_names(hdfs: HdfsServer, name: str) -> None:
     path = f"/{uuid4().hex}/{name}"
     store, _ = fsspec.core.url_to_fs(hdfs.url)
-    store.pipe_file(path, BODY[:1000])
+    write_file(store, path, BODY[:1000])
     assert store.cat_file(path, start=10, end=20) == BODY[10:20]
 
 
