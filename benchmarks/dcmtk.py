@@ -20,6 +20,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE_UID,
 )
 from dicomframe.dicom.header import read_header
+from dicomframe.scan.feeding import feed
 from dicomframe.testing.samples import element, item, make_file, sequence
 
 _CONTENT_SEQUENCE = 0x0040A730
@@ -100,12 +101,6 @@ def _bundle(paths: tuple[str, ...]) -> tuple[str, int]:
 def _data_set(path: str) -> bytes:
     """Return the data set of a file up to Pixel Data."""
     data = Path(path).read_bytes()
-    reading = read_header(len(data), "")
-    try:
-        start, stop = next(reading)
-        while True:
-            start, stop = reading.send(data[start:stop])
-    except StopIteration as end:
-        offset = end.value.pixel_offset
+    header = feed(read_header(len(data), ""), lambda start, stop: data[start:stop])
     begin = 144 + int.from_bytes(data[140:144], "little")  # behind group 0002
-    return data[begin : data.rfind(b"\xe0\x7f\x10\0", 0, offset)]
+    return data[begin : data.rfind(b"\xe0\x7f\x10\0", 0, header.pixel_offset)]

@@ -17,7 +17,7 @@ import pydicom
 
 from dicomframe.api import plan_read
 from dicomframe.dicom.header import Learned
-from dicomframe.scan.outcomes import read_file_header
+from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.storage import Store
 
 _HEAD_BYTES = 16 << 10

@@ -12,7 +12,7 @@ from dicomframe.dicom.bulk import BulkURI
 from dicomframe.dicom.damage import Damage
 from dicomframe.errors import BulkDataError
 from dicomframe.plugin import DicomFrames
-from dicomframe.scan.outcomes import read_file_header
+from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.progress import Progress
 from dicomframe.scan.request import Paths, Patterns, Tags, plan_read
 from dicomframe.scan.storage import StorageFault, fetch_range, open_origin

@@ -10,15 +10,13 @@ from queue import SimpleQueue
 from typing import Any
 
 from dicomframe.dicom.header import Header
+from dicomframe.scan.feeding import Reading
 from dicomframe.scan.fetching import Ask, Fetcher
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.ranges import StorageFault
 from dicomframe.scan.remote import PIECE_BYTES, RangeFile
 
-__all__ = ["AheadFile", "Reading", "read_ahead"]
-
-Reading = Generator[tuple[int, int], bytes, Header]
-"""A parser: it yields ranges of a file, is sent their bytes and returns the header."""
+__all__ = ["AheadFile", "read_ahead"]
 
 _MOST_FIRST_BYTES = 1 << 20
 _MOST_WIDENED = 4 << 20

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, read_header
-from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.scan.ahead import AheadFile, Reading, read_ahead
+from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
+from dicomframe.scan.feeding import Reading, feed
 from dicomframe.scan.fetching import Fetcher
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.ranges import FileReader, StorageFault
 from dicomframe.scan.storage import Store
 
-__all__ = ["Outcome", "Outcomes", "read_file_header"]
+__all__ = ["Outcome", "Outcomes"]
 
 
 class Outcome(NamedTuple):
@@ -94,7 +94,7 @@ class Outcomes:
                     raise StorageFault(listed.trouble)
                 with store.open(listed.path, listed.size, self._options.limits) as file:
                     try:
-                        header = _feed(self._start_reading(origin, file.size), file)
+                        header = self._read_header(origin, file)
                         file.finish()
                     except Damage as damage:
                         yield from self._judge(damage, origin, file, listed, store)
@@ -131,7 +131,9 @@ class Outcomes:
             kind,
             listed.path,
             origin,
-            lambda own_origin, member: _feed(self._start_reading(own_origin, member.size), member),
+            lambda own_origin, member: feed(
+                self._start_reading(own_origin, member.size), member.read
+            ),
             limits=self._options.limits,
             keep=self._wants_pixels or self._options.warnings,
             ahead_bytes=self._options.transfer.first_bytes,
@@ -144,6 +146,9 @@ class Outcomes:
             return None
         return sniff(file.read(0, min(SNIFF_BYTES, file.size)))
 
+    def _read_header(self, origin: str, file: FileReader) -> Header:
+        return feed(self._start_reading(origin, file.size), file.read)
+
     def _start_reading(self, origin: str, size: int) -> Reading:
         return read_header(
             size,
@@ -154,37 +159,4 @@ class Outcomes:
         )
 
 
-def read_file_header(
-    file: FileReader,
-    origin: str,
-    *,
-    warnings: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-    learned: Learned | None = None,
-) -> Header:
-    """Read the header of an open file; `learned` is as for `read_header`.
-
-    Raises
-    ------
-    Damage
-        The file is no sound DICOM file.
-    StorageFault
-        Its bytes cannot be had.
-    """
-    return _feed(
-        read_header(file.size, origin, warnings=warnings, limits=limits, learned=learned), file
-    )
-
-
 _NO_HEADER = StorageFault("the file was not read")
-
-
-def _feed(reading: Reading, file: FileReader) -> Header:
-    """Give a parser the ranges of `file` that it asks for; return the header it makes."""
-    try:
-        start, stop = next(reading)
-        while True:
-            start, stop = reading.send(file.read(start, stop))
-    except StopIteration as end:
-        header: Header = end.value
-        return header

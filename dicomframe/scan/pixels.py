@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header
-from dicomframe.scan.ahead import AheadFile, Reading, read_ahead
+from dicomframe.scan.ahead import AheadFile, read_ahead
+from dicomframe.scan.feeding import Reading, read_file_header
 from dicomframe.scan.options import ReadOptions
-from dicomframe.scan.outcomes import read_file_header
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.places import PixelPlace
 from dicomframe.scan.ranges import FileReader, StorageFault

@@ -7,21 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from at_hand import read
 
-from dicomframe.dicom.header import Header, read_header
-
-
-def read(data: bytes, **options: Any) -> Header:
-    """Read a file that is at hand, sending just the bytes that are asked for."""
-    reading = read_header(len(data), "file:///x.dcm", **options)
-    try:
-        start, stop = next(reading)
-        while True:
-            assert 0 <= start < stop <= len(data)
-            start, stop = reading.send(data[start:stop])
-    except StopIteration as end:
-        header: Header = end.value
-        return header
+from dicomframe.dicom.header import Header
 
 
 @pytest.fixture(name="read")

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from at_hand import read
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from dicomframe.dicom.encodings import (
     UID_OF_ENCODING,
     Encoding,
 )
-from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.header import Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.testing.samples import (
     ITEM_END,
@@ -38,18 +39,6 @@ from dicomframe.testing.samples import (
 
 FIRST = element(0x00080060, "CS", "MR")
 SERIES = element(0x0020000E, "UI", "1.2.3")
-
-
-def read(data: bytes, **options: Any) -> Header:
-    reading = read_header(len(data), "file:///x.dcm", **options)
-    try:
-        start, stop = next(reading)
-        while True:
-            assert 0 <= start < stop <= len(data)
-            start, stop = reading.send(data[start:stop])
-    except StopIteration as end:
-        header: Header = end.value
-        return header
 
 
 def outcome(data: bytes, **options: Any) -> tuple[Any, ...]:

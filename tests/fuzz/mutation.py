@@ -32,6 +32,7 @@ from dicomframe.dicom.encodings import (
 )
 from dicomframe.dicom.header import Header, Learned, read_header
 from dicomframe.dicom.tags import parse_tags, typed_values
+from dicomframe.scan.feeding import feed
 from dicomframe.testing.bad_files import BAD_FILES
 from dicomframe.testing.details import is_free_of_values
 from dicomframe.testing.samples import make_ct, real_files
@@ -155,16 +156,13 @@ class Promises:
 
 
 def _outcome(data: bytes, **options: Any) -> Header | Damage:
-    reading = read_header(len(data), "file:///x.dcm", **options)
+    def fetch(start: int, stop: int) -> bytes:
+        if not 0 <= start < stop <= len(data):
+            raise AssertionError(f"bytes {start} to {stop} of {len(data)} are asked for")
+        return data[start:stop]
+
     try:
-        start, stop = next(reading)
-        while True:
-            if not 0 <= start < stop <= len(data):
-                raise AssertionError(f"bytes {start} to {stop} of {len(data)} are asked for")
-            start, stop = reading.send(data[start:stop])
-    except StopIteration as end:
-        header: Header = end.value
-        return header
+        return feed(read_header(len(data), "file:///x.dcm", **options), fetch)
     except Damage as damage:
         return damage
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header, read_header
+from dicomframe.dicom.header import Header
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.scan import inner, zip_archive
 from dicomframe.scan.archives import (
@@ -28,6 +28,7 @@ from dicomframe.scan.archives import (
     read_members,
     sniff,
 )
+from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.ranges import Closing, FileReader, LocalFile, StorageFault
 from dicomframe.scan.urls import unescape_name
 from dicomframe.testing.samples import encapsulated, make_ct, make_file, real_files
@@ -62,14 +63,7 @@ class BytesFile(Closing):
 
 def feed(origin: str, file: FileReader, limits: Limits = DEFAULT_LIMITS) -> Header:
     """Read the header of an open file."""
-    reading = read_header(file.size, origin, limits=limits)
-    try:
-        start, stop = next(reading)
-        while True:
-            start, stop = reading.send(file.read(start, stop))
-    except StopIteration as end:
-        header: Header = end.value
-        return header
+    return read_file_header(file, origin, limits=limits)
 
 
 def make_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from at_hand import read
 
 from dicomframe import scan_dicom
 from dicomframe.dicom.damage import REASONS, Damage
-from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.header import Learned
 from dicomframe.dicom.inspection import WARNINGS
 from dicomframe.testing.bad_files import BAD_FILES, PATIENT, make_table, write_bad_files
 from dicomframe.testing.details import is_free_of_values
@@ -26,7 +27,7 @@ MEMORY = """
 import contextlib, pathlib, resource, sys
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Learned
-from dicomframe.scan.outcomes import read_file_header
+from dicomframe.scan.feeding import read_file_header
 
 class File:
     def __init__(self, data):
@@ -43,17 +44,6 @@ for data in files:
         with contextlib.suppress(Damage):
             read_file_header(File(data), "x", learned=learned, warnings=warnings)
 """
-
-
-def read(data: bytes, **options: Any) -> Header:
-    reading = read_header(len(data), "file:///x.dcm", **options)
-    try:
-        start, stop = next(reading)
-        while True:
-            start, stop = reading.send(data[start:stop])
-    except StopIteration as end:
-        header: Header = end.value
-        return header
 
 
 def outcome(data: bytes, **options: Any) -> tuple[Any, ...]:

@@ -1,0 +1,53 @@
+"""Give the parser the bytes that it asks for, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TypeAlias
+
+from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.scan.ranges import FileReader
+
+__all__ = ["Reading", "feed", "read_file_header"]
+
+Reading: TypeAlias = Generator[tuple[int, int], bytes, Header]
+"""A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
+
+
+def feed(reading: Reading, read: Callable[[int, int], bytes]) -> Header:
+    """Return the header that `reading` makes of the bytes that `read` returns for its ranges.
+
+    Raises
+    ------
+    Damage
+        The file is no sound DICOM file.
+    """
+    try:
+        start, stop = next(reading)
+        while True:
+            start, stop = reading.send(read(start, stop))
+    except StopIteration as end:
+        header: Header = end.value
+        return header
+
+
+def read_file_header(
+    file: FileReader,
+    origin: str,
+    *,
+    warnings: bool = False,
+    limits: Limits = DEFAULT_LIMITS,
+    learned: Learned | None = None,
+) -> Header:
+    """Read the header of an open file; `learned` is as for `read_header`.
+
+    Raises
+    ------
+    Damage
+        The file is no sound DICOM file.
+    StorageFault
+        Its bytes cannot be had.
+    """
+    reading = read_header(file.size, origin, warnings=warnings, limits=limits, learned=learned)
+    return feed(reading, file.read)

@@ -1,0 +1,18 @@
+"""Read files whose bytes are at hand, for the tests of the parser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dicomframe.dicom.header import Header, read_header
+from dicomframe.scan.feeding import feed
+
+
+def read(data: bytes, **options: Any) -> Header:
+    """Return the header of a file, sending just the bytes that are asked for."""
+
+    def fetch(start: int, stop: int) -> bytes:
+        assert 0 <= start < stop <= len(data)
+        return data[start:stop]
+
+    return feed(read_header(len(data), "file:///x.dcm", **options), fetch)
