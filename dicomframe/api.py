@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,25 +14,14 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.errors import BulkDataError
 from dicomframe.plugin import DicomFrames
 from dicomframe.scan.feeding import read_file_header
+from dicomframe.scan.locating import fetch_range, open_origin
 from dicomframe.scan.progress import Progress
 from dicomframe.scan.request import Paths, Patterns, Tags, plan_read
-from dicomframe.scan.storage import StorageFault, fetch_range, open_origin
+from dicomframe.scan.storage import StorageFault
 
 __all__ = ["plan_read", "read_bulk_data", "read_dicom", "scan_dicom"]
 
-_OPTIONS = (
-    "tags",
-    "pixels",
-    "warnings",
-    "npartitions",
-    "storage_options",
-    "limits",
-    "include",
-    "exclude",
-    "progress",
-    "archives",
-    "transfer",
-)
+_OPTIONS = [name for name in inspect.signature(plan_read).parameters if name != "path"]
 
 
 def read_dicom(

@@ -9,6 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header
 from dicomframe.scan.feeding import Reading
 from dicomframe.scan.fetching import Ask, Fetcher
@@ -148,7 +149,7 @@ class _Window:
         header = file.header
         if self._wants_pixels and header and header.pixel_length and header.pixel_offset:
             file.keep_only(header.pixel_offset, header.pixel_offset + header.pixel_length)
-        else:
+        elif not isinstance(file.failure, Damage):  # whose first bytes may be an archive's
             file.close()
         self._account(file, file.kept_bytes)
 

@@ -13,9 +13,9 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan.locating import locate
 from dicomframe.scan.origins import OriginTable
 from dicomframe.scan.sources import Source
-from dicomframe.scan.storage import locate
 
 __all__ = ["add_inventory"]
 

@@ -16,11 +16,12 @@ import pyarrow as pa
 from dicomframe.errors import InvalidOptionError
 from dicomframe.scan.crawling import RemoteTree
 from dicomframe.scan.gathering import Entry, Rows, Run, merge_runs, one_batch
+from dicomframe.scan.locating import is_chainable, locate
 from dicomframe.scan.packing import FILES_SCHEMA, pack_files, unpack_files
 from dicomframe.scan.patterns import Selection, has_magic
 from dicomframe.scan.progress import Counter
 from dicomframe.scan.ranges import StorageFault, describe_error
-from dicomframe.scan.storage import Store, is_chainable, locate, open_file_system
+from dicomframe.scan.storage import Store, open_file_system
 from dicomframe.scan.urls import HTTP_PROTOCOLS, hide_credentials, split_chain, split_protocol
 from dicomframe.scan.walking import Found, LocalTree, Tree, encode_path, expand_glob, glob_base
 

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from dicomframe.errors import InvalidOptionError
 from dicomframe.scan.gathering import Run, make_run
+from dicomframe.scan.locating import find_file, locate
 from dicomframe.scan.patterns import Selection
 from dicomframe.scan.progress import Counter
-from dicomframe.scan.storage import Store, find_file, locate
+from dicomframe.scan.storage import Store
 from dicomframe.scan.urls import HTTP_PROTOCOLS, unescape_name
 from dicomframe.scan.versions import version_of
 from dicomframe.scan.walking import encode_path

@@ -92,7 +92,7 @@ class Outcomes:
             try:
                 if listed.trouble is not None:
                     raise StorageFault(listed.trouble)
-                with store.open(listed.path, listed.size, self._options.limits) as file:
+                with self._open(store, listed) as file:
                     try:
                         header = self._read_header(origin, file)
                         file.finish()
@@ -145,6 +145,10 @@ class Outcomes:
         if not self._options.archives:
             return None
         return sniff(file.read(0, min(SNIFF_BYTES, file.size)))
+
+    def _open(self, store: Store, listed: ListedFile) -> FileReader:
+        limits, transfer = self._options.limits, self._options.transfer
+        return store.open(listed.path, listed.size, limits=limits, transfer=transfer)
 
     def _read_header(self, origin: str, file: FileReader) -> Header:
         return feed(self._start_reading(origin, file.size), file.read)

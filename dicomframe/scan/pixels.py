@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple, cast
 
 import pyarrow as pa
@@ -12,12 +13,13 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.feeding import Reading, read_file_header
+from dicomframe.scan.locating import resolve_origins
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.places import PixelPlace
 from dicomframe.scan.ranges import FileReader, StorageFault
 from dicomframe.scan.remote import PIECE_BYTES
-from dicomframe.scan.storage import Store, resolve_origin
+from dicomframe.scan.storage import Store
 
 __all__ = ["PixelReader"]
 
@@ -79,44 +81,41 @@ class PixelReader:
 
     def _open(self, rows: list[tuple[int, str, PixelPlace]]) -> Iterator[FileReader | None]:
         """Yield each row's file, ready to be read from, None if it cannot be had."""
-        group: list[ListedFile] = []
-        places: dict[int, PixelPlace] = {}
-        archives: list[Store] = []
-        current: Store | None = None
-        for _, origin, place in rows:
-            store, path = resolve_origin(origin, [*archives, *self.stores])
-            if store is not current:
-                yield from self._open_group(current, group, places)
-                current, group, places = store, [], {}
-                archives = [store] if store.is_archive else []
-            listed = ListedFile(0, path, place.size, None, place.version)
-            places[id(listed)] = place
-            group.append(listed)
-        yield from self._open_group(current, group, places)
+        found = resolve_origins((origin for _, origin, _ in rows), self.stores)
+        for store, group in groupby(zip(rows, found, strict=True), lambda each: each[1][0]):
+            listed = [
+                (place, ListedFile(0, path, place.size, None, place.version))
+                for (_, _, place), (_, path) in group
+            ]
+            yield from self._open_group(store, listed)
 
     def _open_group(
-        self, store: Store | None, files: list[ListedFile], places: dict[int, PixelPlace]
+        self, store: Store, files: list[tuple[PixelPlace, ListedFile]]
     ) -> Iterator[FileReader | None]:
-        if store is None:
-            return
+        transfer = self.options.transfer
         try:
-            fetcher = store.connect(self.options.transfer)
+            fetcher = store.connect(transfer)
         except (Damage, StorageFault):
             yield from (None for _ in files)
             return
         if fetcher is None:
-            for listed in files:
+            for _, listed in files:
                 try:
-                    with store.open(listed.path, listed.size) as file:
+                    with store.open(
+                        listed.path, listed.size, limits=self.options.limits, transfer=transfer
+                    ) as file:
                         yield file if file.size == listed.size else None
                 except (Damage, StorageFault):
                     yield None
             return
 
+        places = {id(listed): place for place, listed in files}
+
         def start_reading(file: AheadFile) -> Reading:
             return _read_place(places[id(file.listed)])
 
-        for file in read_ahead(files, fetcher, start_reading, wants_pixels=True):
+        every = [listed for _, listed in files]
+        for file in read_ahead(every, fetcher, start_reading, wants_pixels=True):
             yield None if file.failure else file
 
 

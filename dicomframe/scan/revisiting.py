@@ -9,12 +9,13 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dicomframe.scan.locating import resolve_origins
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.packing import FILES_SCHEMA, pack_files
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.planning import ReadPlan
 from dicomframe.scan.reading import PartitionReader
-from dicomframe.scan.storage import Store, resolve_origin
+from dicomframe.scan.storage import Store
 
 __all__ = ["PixelFinder", "make_finder"]
 
@@ -90,17 +91,13 @@ class PixelFinder:
             yield pa.nulls(len(names) - done, pa.large_binary())
 
     def _resolve(self, origins: list[str]) -> Iterator[tuple[Store, str]]:
-        archive: list[Store] = []
-        for origin in origins:
-            try:
-                store, path = resolve_origin(origin, [*archive, *self.stores])
-            except Exception:
-                raise ValueError(
-                    "the frame holds an origin of another read; call with_pixels of the frames "
-                    "that it derives from"
-                ) from None
-            archive = [store] if store.is_archive else []
-            yield store, path
+        try:
+            yield from resolve_origins(origins, self.stores)
+        except Exception:
+            raise ValueError(
+                "the frame holds an origin of another read; call with_pixels of the frames "
+                "that it derives from"
+            ) from None
 
     def _read(self, store: Store, paths: list[str]) -> Iterator[pa.RecordBatch]:
         raw = [path.encode("utf-8", "surrogateescape") for path in paths]

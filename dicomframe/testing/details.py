@@ -16,7 +16,6 @@ _FORMS = (
     r"the file has 0 bytes",
     rf"no DICM at byte 128 and no data element at byte 0(?:; it begins like {_LIKENESS})?",
     r"the file ends after the magic word DICM",
-    r"the file ends inside group 0002",
     r"the file ends with group 0002 and holds no data set",
     r"the file ends inside its first data element",
     r"the file ends inside the header of an element",

@@ -160,6 +160,18 @@ def test_troubles_damage_and_vanished_files_keep_their_places() -> None:
     ]
 
 
+def test_what_is_no_dicom_file_can_be_looked_at_without_another_request() -> None:
+    """It may be an archive: its first bytes tell."""
+    store = FakeSlowFileSystem({"a": b"PK\3\4" + bytes(5000)})
+    fetcher = Fetcher(store, "fakeslow", Transfer())
+    (file,) = (
+        file.read(0, 512)
+        for file in read_ahead([listed("a", 5004)], fetcher, start_reading, wants_pixels=False)
+    )
+    assert file[:4] == b"PK\3\4"
+    assert store.asked == [("a", 0, 5004)]
+
+
 def test_whoever_stops_early_leaves_no_request_behind() -> None:
     store = FakeSlowFileSystem({str(n): CT for n in range(50)}, delay=0.05)
     fetcher = Fetcher(store, "fakeslow", Transfer())

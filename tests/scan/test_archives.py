@@ -20,7 +20,6 @@ from dicomframe.dicom.header import Header
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.scan import inner, zip_archive
 from dicomframe.scan.archives import (
-    MemberFinder,
     expand,
     list_members,
     looks_like_archive,
@@ -29,6 +28,7 @@ from dicomframe.scan.archives import (
     sniff,
 )
 from dicomframe.scan.feeding import read_file_header
+from dicomframe.scan.finding import MemberFinder
 from dicomframe.scan.ranges import Closing, FileReader, LocalFile, StorageFault
 from dicomframe.scan.urls import unescape_name
 from dicomframe.testing.samples import encapsulated, make_ct, make_file, real_files

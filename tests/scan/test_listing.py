@@ -17,9 +17,9 @@ from fsspec.spec import AbstractFileSystem
 
 from dicomframe.errors import InvalidOptionError
 from dicomframe.scan.listing import Listing, list_files
+from dicomframe.scan.locating import fetch_range
 from dicomframe.scan.packing import FILES_SCHEMA
 from dicomframe.scan.patterns import Selection
-from dicomframe.scan.storage import fetch_range
 from dicomframe.scan.versions import version_of
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from dicomframe.dicom.damage import Damage
 from dicomframe.errors import InvalidOptionError
 from dicomframe.scan import transfer
-from dicomframe.scan.storage import StorageFault, Store, fetch_range, locate
+from dicomframe.scan.locating import fetch_range, locate
+from dicomframe.scan.storage import StorageFault, Store
 from dicomframe.scan.urls import escape_name, hide_credentials, split_userinfo, unescape_name
 
 LOCAL = Store("file", "file://")
