@@ -25,11 +25,12 @@ from typer.testing import CliRunner
 
 from dicomframe import __version__, scan_dicom
 from dicomframe.api import plan_read
-from dicomframe.cli import app, datasets, main, scanning
+from dicomframe.cli import app, main, scanning
 from dicomframe.cli.demo import example_code, write_damaged_files
 from dicomframe.cli.motors import Step, read_here
 from dicomframe.cli.scanning import parse_storage_options
 from dicomframe.cli.tables import format_bytes, format_seconds, make_printable, shorten_start
+from dicomframe.scan import parquet
 from dicomframe.testing.samples import make_ct, real_files
 
 DOCS = Path(__file__).parent.parent / "docs" / "cli.md"
@@ -240,8 +241,8 @@ def test_out_holds_both_datasets_even_without_rows(run: Run, tmp_path: Path) -> 
 def test_row_groups_and_parts_are_bounded(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "_ROW_GROUP_ROWS", 10)
-    monkeypatch.setattr(datasets, "_PART_BYTES", 100_000)
+    monkeypatch.setattr(parquet, "_ROW_GROUP_ROWS", 10)
+    monkeypatch.setattr(parquet, "_PART_BYTES", 100_000)
     out = tmp_path / "out"
     assert run("scan", real_files(), "--out", out).code == 0
     parts = sorted((out / "dicom").iterdir())
@@ -259,7 +260,7 @@ def test_value_that_parquet_cannot_hold_is_null_and_told(
     run: Run, sound_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (sound_folder / "large.dcm").write_bytes(make_ct(rows=64, columns=64))
-    monkeypatch.setattr(datasets, "_MAX_VALUE_BYTES", 1000)
+    monkeypatch.setattr(parquet, "_MOST_VALUE_BYTES", 1000)
     out = tmp_path / "out"
     ran = run("scan", sound_folder, "--pixels", "bytes", "--out", out)
     assert "1 of its pixel_data are null" in ran.out

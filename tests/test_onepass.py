@@ -23,7 +23,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from dicomframe.api import plan_read
 from dicomframe.errors import DicomFrameError, InvalidOptionError
 from dicomframe.plugin import Backend, DicomFrames, PartitionTask, ReadPlan
-from dicomframe.scan import parts
+from dicomframe.scan import parquet, parts
 from dicomframe.scan.publishing import MARKER
 from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
 from dicomframe.testing.samples import real_files
@@ -245,8 +245,8 @@ def test_failed_run_leaves_what_was_there(tree: Path, tmp_path: Path, was_there:
 def test_task_that_fails_takes_its_own_parts_along(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_PART_BYTES", 1)
-    monkeypatch.setattr(parts, "_ROW_GROUP_ROWS", 1)
+    monkeypatch.setattr(parquet, "_PART_BYTES", 1)
+    monkeypatch.setattr(parquet, "_ROW_GROUP_ROWS", 1)
     (tmp_path / "frame=dicom").mkdir()
     plan = plan_read(tree)
     store = parts.Store("file", "file://")
@@ -429,8 +429,8 @@ def test_credentials_of_the_target_are_shown_nowhere(
 def test_part_of_a_row_group_is_bounded(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_ROW_GROUP_ROWS", 3)
-    monkeypatch.setattr(parts, "_PART_BYTES", 1)
+    monkeypatch.setattr(parquet, "_ROW_GROUP_ROWS", 3)
+    monkeypatch.setattr(parquet, "_PART_BYTES", 1)
     bind(plan_read(real_files(), pixels="none", npartitions=1)).write_parquet(tmp_path / "out")
     files = list((tmp_path / "out" / "frame=dicom").iterdir())
     assert len(files) > 50
@@ -440,7 +440,7 @@ def test_part_of_a_row_group_is_bounded(
 def test_value_too_large_for_parquet_is_null_and_counted(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "_MOST_VALUE_BYTES", 30_000)
+    monkeypatch.setattr(parquet, "_MOST_VALUE_BYTES", 30_000)
     report = bind(plan_read(tree)).write_parquet(tmp_path / "out")
     dicom, _ = read_back(tmp_path / "out")
     lengths = [len(value) for value in dicom["pixel_data"].to_pylist() if value is not None]

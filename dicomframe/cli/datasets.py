@@ -5,25 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dicomframe.cli.failures import CommandError, ExitCode
 from dicomframe.plugin import ReadPlan
+from dicomframe.scan.parquet import PartedWriter
 
 __all__ = ["Dataset", "FramesFolder"]
 
-_ROW_GROUP_ROWS = 8192
-_ROW_GROUP_BYTES = 64 << 20
-_PART_BYTES = 512 << 20
-_MAX_VALUE_BYTES = 2**31 - 1
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]+:/")  # of two letters or more: C:/ is a drive
 
 
@@ -107,40 +101,35 @@ class Dataset:
     ----------
     goal : Path
         Where it will be.
-    row_count, part_count, byte_count : int
-        What was written; all bytes are there once it is closed.
-    omitted_count : int
-        Values that are null because Parquet holds none of 2 GiB or more.
+    row_count, byte_count : int
+        What was written; all is there once it is closed.
     """
 
     def __init__(self, goal: Path, schema: pa.Schema) -> None:
         self.goal = goal
-        self.row_count = self.part_count = self.byte_count = self.omitted_count = 0
-        self._schema = schema
+        self.row_count = self.byte_count = 0
         self._mark = uuid.uuid4().hex[:8]
         self._place = goal.with_name(f".{goal.name}-{self._mark}.partial")
         self._place.mkdir()
-        self._writer: pq.ParquetWriter | None = None
-        self._part_bytes = 0
-        self._held: list[pa.Table] = []
-        self._held_rows = self._held_bytes = 0
+        self._writer = PartedWriter(schema, self._part, self._add_rows)
+
+    @property
+    def part_count(self) -> int:
+        """The files that were begun."""
+        return self._writer.part_count
+
+    @property
+    def omitted_count(self) -> int:
+        """Values that are null because Parquet holds none of 2 GiB or more."""
+        return self._writer.omitted
 
     def write(self, table: pa.Table) -> None:
-        """Append rows: row groups and parts of bounded size, whatever the size of `table`."""
-        table = self._without_huge_values(table.select(self._schema.names))
-        self.row_count += table.num_rows
-        for piece in _cut(table):
-            self._held.append(piece)
-            self._held_rows += piece.num_rows
-            self._held_bytes += piece.nbytes
-            if self._held_rows >= _ROW_GROUP_ROWS or self._held_bytes >= _ROW_GROUP_BYTES:
-                self._flush()
+        """Append rows; further columns are left out."""
+        self._writer.write(table)
 
     def close(self) -> None:
         """Write what is held, and one part without rows if there is none."""
-        if self._held or not self.part_count:
-            self._flush()
-        self._close_part()
+        self._writer.close(even_empty=True)
         self.byte_count = sum(path.stat().st_size for path in self._place.iterdir())
 
     def publish(self) -> None:
@@ -153,39 +142,14 @@ class Dataset:
 
     def discard(self) -> None:
         """Remove what was not published."""
-        with suppress(OSError, pa.ArrowException):
-            self._close_part()
+        self._writer.abandon()
         shutil.rmtree(self._place, ignore_errors=True)
 
-    def _flush(self) -> None:
-        table = pa.concat_tables([self._schema.empty_table(), *self._held])
-        self._held, self._held_rows, self._held_bytes = [], 0, 0
-        if self._writer is None:
-            path = self._place / f"part-{self.part_count:05d}.parquet"
-            self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-            self.part_count += 1
-        self._writer.write_table(table, row_group_size=max(1, table.num_rows))
-        self._part_bytes += table.nbytes
-        if self._part_bytes >= _PART_BYTES:
-            self._close_part()
+    def _part(self, number: int) -> Path:
+        return self._place / f"part-{number:05d}.parquet"
 
-    def _close_part(self) -> None:
-        writer, self._writer, self._part_bytes = self._writer, None, 0
-        if writer is not None:
-            writer.close()
-
-    def _without_huge_values(self, table: pa.Table) -> pa.Table:
-        if "pixel_data" not in table.column_names:
-            return table
-        values = table["pixel_data"]
-        is_huge = pc.greater(pc.binary_length(values), _MAX_VALUE_BYTES)
-        count = pc.sum(is_huge).as_py() or 0
-        if not count:
-            return table
-        self.omitted_count += count
-        index = table.column_names.index("pixel_data")
-        kept = pc.if_else(pc.fill_null(is_huge, False), pa.scalar(None, values.type), values)
-        return table.set_column(index, table.schema.field(index), kept)
+    def _add_rows(self, count: int) -> None:
+        self.row_count += count
 
 
 def _check_goal(goal: Path, *, overwrite: bool) -> None:
@@ -215,12 +179,3 @@ def _cannot_write(path: Path, error: OSError) -> CommandError:
         "give another folder to --out",
         ExitCode.USAGE,
     )
-
-
-def _cut(table: pa.Table) -> Iterator[pa.Table]:
-    if not table.num_rows:
-        return
-    rows = table.num_rows * _ROW_GROUP_BYTES // max(1, table.nbytes)
-    rows = max(1, min(rows, _ROW_GROUP_ROWS))
-    for start in range(0, table.num_rows, rows):
-        yield table.slice(start, rows)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from fsspec.spec import AbstractFileSystem
 
+from dicomframe.scan.parquet import PartedWriter
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.ranges import describe_error
 from dicomframe.scan.reading import PartitionReader
@@ -35,12 +35,6 @@ PARTS_SCHEMA = pa.schema(
 """What a task returns: a row of the kind ``part`` for each file that it wrote; one of the kind
 ``read`` for each reason (and one without, for the sound files) with the bytes that were read; one
 of the kind ``omitted``, with the number of all these rows instead of bytes."""
-
-_ROW_GROUP_ROWS = 8192
-_ROW_GROUP_BYTES = 64 << 20
-_PART_BYTES = 512 << 20
-_MOST_VALUE_BYTES = 2**31 - 1
-_LARGE_COLUMNS = ("origin", "metadata", "pixel_data")
 
 _T = TypeVar("_T")
 
@@ -116,14 +110,12 @@ class PartsTask:
 
 
 class PartWriter:
-    """Write rows of one frame as files of bounded size, with row groups of bounded size.
+    """Write rows of one frame as files below a folder of any file system.
 
     Attributes
     ----------
     parts : list of (str, int, int)
         Of each file its path below the folder, its rows and its bytes; whole once it is closed.
-    omitted : int
-        Values that are null because they are too large.
     """
 
     def __init__(
@@ -136,87 +128,48 @@ class PartWriter:
         schema: pa.Schema,
     ) -> None:
         self.parts: list[tuple[str, int, int]] = []
-        self.omitted = 0
         self._file_system = file_system
         self._store = store
         self._folder = folder
         self._stem = f"frame={frame}/part-{stem}"
-        self._schema = schema
-        self._plain = [name for name in schema.names if name not in _LARGE_COLUMNS]
         self._names: list[str] = []
-        self._writer: pq.ParquetWriter | None = None
-        self._sink: Any = None
-        self._held: list[pa.Table] = []
-        self._held_rows = self._held_bytes = self._part_rows = self._part_bytes = 0
+        self._sink: _Sink | None = None
+        self._writer = PartedWriter(schema, self._open_part, self._end_part)
+
+    @property
+    def omitted(self) -> int:
+        """Values that are null because they are too large."""
+        return self._writer.omitted
 
     def write(self, table: pa.Table) -> None:
         """Append rows; further columns are left out."""
-        for piece in _cut(self._fit(table.select(self._schema.names))):
-            self._held.append(piece)
-            self._held_rows += piece.num_rows
-            self._held_bytes += piece.nbytes
-            if self._held_rows >= _ROW_GROUP_ROWS or self._held_bytes >= _ROW_GROUP_BYTES:
-                self._flush()
+        self._call(lambda: self._writer.write(table))
 
     def close(self, *, even_empty: bool = False) -> None:
         """Write what is held; a file without rows only where that is asked for."""
-        if self._held or (even_empty and not self.parts):
-            self._flush()
-        self._close_part()
+        self._call(lambda: self._writer.close(even_empty=even_empty))
 
     def discard(self) -> None:
         """Remove what was written, as far as that can be done."""
-        for sink in (self._writer, self._sink):
-            if sink is not None:
-                with suppress(Exception):
-                    sink.close()
+        self._writer.abandon()
+        if self._sink is not None:
+            with suppress(Exception):
+                self._sink.close()
         for name in self._names:
             with suppress(Exception):
                 self._file_system.rm_file(f"{self._folder}/{name}")
 
-    def _flush(self) -> None:
-        table = pa.concat_tables([self._schema.empty_table(), *self._held])
-        self._held, self._held_rows, self._held_bytes = [], 0, 0
-        writer = self._writer or self._open_part()
-        self._call(lambda: writer.write_table(table, row_group_size=max(1, table.num_rows)))
-        self._part_rows += table.num_rows
-        self._part_bytes += table.nbytes
-        if self._part_bytes >= _PART_BYTES:
-            self._close_part()
-
-    def _open_part(self) -> pq.ParquetWriter:
-        name = f"{self._stem}-{len(self._names)}.parquet"
+    def _open_part(self, number: int) -> _Sink:
+        name = f"{self._stem}-{number}.parquet"
         self._names.append(name)
-        self._sink = _Sink(
-            self._call(lambda: self._file_system.open(f"{self._folder}/{name}", "wb"))
-        )
-        self._writer = pq.ParquetWriter(
-            self._sink, self._schema, compression="zstd", use_dictionary=self._plain
-        )
-        return self._writer
+        self._sink = _Sink(self._file_system.open(f"{self._folder}/{name}", "wb"))
+        return self._sink
 
-    def _close_part(self) -> None:
-        writer, sink = self._writer, self._sink
-        if writer is None:
-            return
-        self._call(writer.close)
-        self._call(sink.close)
-        self.parts.append((self._names[-1], self._part_rows, sink.size))
-        self._writer = self._sink = None
-        self._part_rows = self._part_bytes = 0
-
-    def _fit(self, table: pa.Table) -> pa.Table:
-        """Return `table` with the types of the schema and without values of 2 GiB."""
-        if "pixel_data" in table.column_names:
-            values = table["pixel_data"]
-            is_huge = pc.fill_null(pc.greater(pc.binary_length(values), _MOST_VALUE_BYTES), False)
-            count = pc.sum(is_huge).as_py() or 0
-            if count:
-                self.omitted += count
-                kept = pc.if_else(is_huge, pa.scalar(None, values.type), values)
-                index = table.column_names.index("pixel_data")
-                table = table.set_column(index, table.schema.field(index), kept)
-        return table.cast(self._schema)
+    def _end_part(self, rows: int) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self.parts.append((self._names[-1], rows, self._sink.size))
+            self._sink = None
 
     def _call(self, function: Callable[[], _T]) -> _T:
         return call_target(self._store, self._folder, function)
@@ -290,12 +243,3 @@ def _split(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Table]]:
     ):
         if part:
             yield frame, table if part == table.num_rows else table.filter(mask)
-
-
-def _cut(table: pa.Table) -> Iterator[pa.Table]:
-    if not table.num_rows:
-        return
-    rows = table.num_rows * _ROW_GROUP_BYTES // max(1, table.nbytes)
-    rows = max(1, min(rows, _ROW_GROUP_ROWS))
-    for start in range(0, table.num_rows, rows):
-        yield table.slice(start, rows)
