@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
+import gzip
 import os
 import pty
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from archiving import make_tar
 from fsspec.implementations.memory import MemoryFileSystem
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -697,15 +697,9 @@ def test_text_is_made_harmless_and_keeps_its_end() -> None:
 
 def test_an_archive_is_one_file_and_many_rows(run: Run, tmp_path: Path) -> None:
     """Also one that is cut, and has a row of its own beside those of its members."""
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for number in range(30):
-            content = make_ct(number)
-            member = tarfile.TarInfo(f"{number}")
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    (tmp_path / "a.tar.gz").write_bytes(data.getvalue())
-    (tmp_path / "cut.tar.gz").write_bytes(data.getvalue()[:-2000])
+    data = gzip.compress(make_tar({f"{number}": make_ct(number) for number in range(30)}))
+    (tmp_path / "a.tar.gz").write_bytes(data)
+    (tmp_path / "cut.tar.gz").write_bytes(data[:-2000])
     (tmp_path / "x.dcm").write_bytes(make_ct())
     ran = run("scan", str(tmp_path))
     assert ran.code == 0

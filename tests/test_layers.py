@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dicomframe.api import plan_read
-from dicomframe.testing.conformance import make_tree
+from dicomframe.testing.trees import make_tree
 
 ROOT = Path(__file__).parent.parent
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][

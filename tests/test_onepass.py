@@ -25,8 +25,9 @@ from dicomframe.errors import DicomFrameError, InvalidOptionError
 from dicomframe.plugin import Backend, DicomFrames, PartitionTask, ReadPlan
 from dicomframe.scan import parquet, parts
 from dicomframe.scan.publishing import MARKER
-from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
+from dicomframe.testing.conformance import assert_same_rows, read_oracle
 from dicomframe.testing.samples import real_files
+from dicomframe.testing.trees import make_tree
 
 
 class LoopBackend(Backend):

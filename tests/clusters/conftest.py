@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from clusters.crowd import TAGS, write_crowd
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -48,6 +49,22 @@ def dask_client(tmp_path_factory: pytest.TempPathFactory, logs: Path) -> Iterato
 
     with start_dask_cluster(logs) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of many files."""
+    folder = tmp_path_factory.mktemp("crowd")
+    write_crowd(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(crowd: Path) -> tuple[Any, Any]:
+    """Return what the frames of the crowd must hold."""
+    from dicomframe.testing.conformance import read_oracle
+
+    return read_oracle(crowd, tags=TAGS)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from typing import Any
 import dask.dataframe as dd
 import psutil
 import pytest
-from clusters.crowd import PARTITIONS, TAGS, write_crowd
+from clusters.crowd import PARTITIONS, TAGS
 from clusters.killing import kill_one
 from distributed import Client
 from servers.dask_cluster import WORKERS
@@ -17,7 +17,7 @@ from servers.dask_cluster import WORKERS
 from dicomframe import read_dicom
 from dicomframe.registry import get_backend
 from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.conformance import assert_same_rows
 
 pytestmark = pytest.mark.usefixtures("dask_client")
 
@@ -32,18 +32,6 @@ class TestConformance(BackendConformance):
 def test_work_is_done_by_the_workers(dask_client: Client) -> None:
     processes = dask_client.run(os.getpid)
     assert len(set(processes.values()) - {os.getpid()}) == WORKERS
-
-
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("crowd")
-    write_crowd(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(crowd: Path) -> tuple[Any, Any]:
-    return read_oracle(crowd, tags=TAGS)
 
 
 class Work:

@@ -8,16 +8,16 @@ from typing import Any
 
 import psutil
 import pytest
-from clusters.crowd import PARTITIONS, TAGS, write_crowd
+from clusters.crowd import PARTITIONS, TAGS
 from clusters.killing import kill_one
 from clusters.settings import SPARK_SETTINGS
-from pyspark.sql import DataFrame, SparkSession
+from on_spark import OnSpark
+from pyspark.sql import SparkSession
 from servers.spark_cluster import spark_environment
 
 from dicomframe import read_dicom
 from dicomframe.registry import get_backend
-from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.conformance import assert_same_rows
 
 
 @pytest.fixture(scope="module")
@@ -33,27 +33,8 @@ def spark(spark_master: str) -> Iterator[SparkSession]:
     session.stop()
 
 
-class TestConformance(BackendConformance):
-    engine = "spark"
-
-    @pytest.fixture
-    def engine_options(self, spark: SparkSession) -> dict[str, Any]:
-        return {"session": spark}
-
-    def count_partitions(self, frame: DataFrame) -> int:
-        return int(frame.rdd.getNumPartitions())
-
-
-@pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("crowd")
-    write_crowd(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def expected(crowd: Path) -> tuple[Any, Any]:
-    return read_oracle(crowd, tags=TAGS)
+class TestConformance(OnSpark):
+    pass
 
 
 def find_executors() -> list[psutil.Process]:

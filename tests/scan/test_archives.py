@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from archiving import add_file, make_tar, make_zip
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header
@@ -64,30 +65,6 @@ class BytesFile(Closing):
 def feed(origin: str, file: FileReader, limits: Limits = DEFAULT_LIMITS) -> Header:
     """Read the header of an open file."""
     return read_file_header(file, origin, limits=limits)
-
-
-def make_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", method) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return stream.getvalue()
-
-
-def make_tar(files: dict[str, bytes], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tar_format) as archive:
-        for name, data in files.items():
-            add_file(archive, name, data)
-    return stream.getvalue()
-
-
-def add_file(archive: tarfile.TarFile, name: str, data: bytes, **fields: object) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    for field, value in fields.items():
-        setattr(info, field, value)
-    archive.addfile(info, io.BytesIO(data))
 
 
 def pack_zstd(data: bytes) -> bytes:

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import io
+import gzip
 import json
-import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from archiving import make_tar, make_zip
 from fsspec.implementations.memory import MemoryFileSystem
 
 from dicomframe import read_bulk_data, scan_dicom
 from dicomframe.api import plan_read
 from dicomframe.testing.samples import make_ct
-
-
-def make_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", method) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
-def make_tar(files: dict[str, bytes], mode: str = "w") -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(None, mode, data) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
 
 
 def read(path: Any, columns: list[str] | None = None, **options: Any) -> pa.Table:
@@ -50,7 +32,7 @@ MAKERS = {
     "a.zip": make_zip(FILES),
     "b.zip": make_zip(FILES, zipfile.ZIP_STORED),
     "c.tar": make_tar(FILES),
-    "d.tar.gz": make_tar(FILES, "w:gz"),
+    "d.tar.gz": gzip.compress(make_tar(FILES)),
     "without-extension": make_zip(FILES),
 }
 

@@ -50,9 +50,7 @@ def _s3_proxy(s3: S3Server) -> Iterator[Proxy]:
 @pytest.fixture
 def s3_proxy(_s3_proxy: Proxy) -> Iterator[Proxy]:
     """A proxy before the S3 server that does nothing yet and has counted nothing."""
-    _s3_proxy.reset()
-    yield _s3_proxy
-    _s3_proxy.reset()
+    yield from _as_new(_s3_proxy)
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +62,13 @@ def _hdfs_proxy(hdfs: HdfsServer) -> Iterator[Proxy]:
 @pytest.fixture
 def hdfs_proxy(_hdfs_proxy: Proxy) -> Iterator[Proxy]:
     """A proxy before the web servers of HDFS that does nothing yet and has counted nothing."""
-    _hdfs_proxy.reset()
-    yield _hdfs_proxy
-    _hdfs_proxy.reset()
+    yield from _as_new(_hdfs_proxy)
+
+
+def _as_new(proxy: Proxy) -> Iterator[Proxy]:
+    proxy.reset()
+    yield proxy
+    proxy.reset()
 
 
 class BucketStore(Store):

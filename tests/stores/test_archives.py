@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-import zipfile
+import gzip
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
+from archiving import make_tar, make_zip
 from pyspark.sql import SparkSession
 from servers.s3 import BUCKET, S3Server
 
@@ -28,22 +27,8 @@ def members() -> dict[str, bytes]:
     }
 
 
-def make_zip(files: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
 def make_tar_gz(files: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return data.getvalue()
+    return gzip.compress(make_tar(files))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 import dask.dataframe as dd
 import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from on_spark import OnSpark
+from pyspark.sql import DataFrame
 from servers.s3 import S3Server
 
 from dicomframe.plugin import DicomFrames
@@ -32,16 +33,7 @@ class OnDask(BackendConformance):
         return f"{frame!r} {frame.expr!r} {frame.dask!r} {frame.optimize().dask!r}"
 
 
-class OnSpark(BackendConformance):
-    engine = "spark"
-
-    @pytest.fixture
-    def engine_options(self, spark: SparkSession) -> dict[str, Any]:
-        return {"session": spark}
-
-    def count_partitions(self, frame: DataFrame) -> int:
-        return int(frame.rdd.getNumPartitions())
-
+class ShownOnSpark(OnSpark):
     def show(self, frame: DataFrame) -> str:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
@@ -93,9 +85,9 @@ class TestDaskProcessesInHdfs(InHdfs, OnDask):
     pass
 
 
-class TestSparkInS3(InS3, OnSpark):
+class TestSparkInS3(InS3, ShownOnSpark):
     pass
 
 
-class TestSparkInHdfs(InHdfs, OnSpark):
+class TestSparkInHdfs(InHdfs, ShownOnSpark):
     pass

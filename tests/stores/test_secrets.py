@@ -14,8 +14,8 @@ from servers.s3 import S3Server
 from dicomframe import read_dicom, scan_dicom
 from dicomframe.api import plan_read
 from dicomframe.registry import get_backend
-from dicomframe.testing.conformance import make_tree
 from dicomframe.testing.store import Store
+from dicomframe.testing.trees import make_tree
 
 
 @pytest.fixture

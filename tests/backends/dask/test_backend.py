@@ -27,7 +27,8 @@ from dicomframe.api import plan_read
 from dicomframe.plugin import DicomFrames, Partition, PartitionReader, ReadPlan
 from dicomframe.registry import get_backend
 from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
+from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.trees import make_tree
 
 
 class TestConformance(BackendConformance):

@@ -18,7 +18,8 @@ import pytest
 
 from dicomframe import read_dicom
 from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
+from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.trees import make_tree
 
 
 @contextlib.contextmanager

@@ -13,25 +13,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from on_spark import OnSpark
+from pyspark.sql import SparkSession
 
 from dicomframe import read_dicom
 from dicomframe.plugin import EngineStartError, InvalidOptionError, PartitionReader
 from dicomframe.registry import get_backend
-from dicomframe.testing import BackendConformance
-from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
+from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.trees import make_tree
 from dicomframe_spark import java, task
 
 
-class TestConformance(BackendConformance):
-    engine = "spark"
-
-    @pytest.fixture
-    def engine_options(self, spark: SparkSession) -> dict[str, Any]:
-        return {"session": spark}
-
-    def count_partitions(self, frame: DataFrame) -> int:
-        return int(frame.rdd.getNumPartitions())
+class TestConformance(OnSpark):
+    pass
 
 
 @pytest.fixture

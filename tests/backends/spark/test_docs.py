@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dicomframe.testing.conformance import make_tree
 from dicomframe.testing.samples import make_ct
+from dicomframe.testing.trees import make_tree
 from dicomframe_spark import SparkBackend
 from dicomframe_spark.source_options import MODES, OPTIONS, STREAM_OPTIONS
 

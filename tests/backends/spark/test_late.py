@@ -17,7 +17,8 @@ from pyspark.sql import SparkSession, functions
 from dicomframe import read_dicom
 from dicomframe.plugin import InvalidOptionError
 from dicomframe.registry import get_backend
-from dicomframe.testing.conformance import assert_same_rows, make_tree, read_oracle
+from dicomframe.testing.conformance import assert_same_rows, read_oracle
+from dicomframe.testing.trees import make_tree
 from dicomframe_spark import task
 
 PROGRAM = Path(__file__).with_name("pixel_counts.py")

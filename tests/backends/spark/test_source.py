@@ -15,13 +15,8 @@ from pyspark.sql import SparkSession
 from dicomframe.api import plan_read
 from dicomframe.plugin import InvalidOptionError
 from dicomframe.registry import get_backend
-from dicomframe.testing.conformance import (
-    TYPED_TAGS,
-    assert_same_rows,
-    make_tree,
-    read_oracle,
-    write_typed_files,
-)
+from dicomframe.testing.conformance import TYPED_TAGS, assert_same_rows, read_oracle
+from dicomframe.testing.trees import make_tree, write_typed_files
 from dicomframe_spark.source import DicomDataSource, DicomSourceReader
 from dicomframe_spark.source_options import parse_options
 
