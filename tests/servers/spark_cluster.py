@@ -31,8 +31,9 @@ def start_spark_cluster(folder: Path) -> Iterator[str]:
     launch = [*_environment(folder), f"{spark_home()}/bin/spark-class"]
 
     def count_workers() -> int:
-        status = read_page(f"http://127.0.0.1:{page}/json/")
-        return int(json.loads(status)["aliveworkers"]) if status else 0
+        # The page listens before it serves its status; until then it answers in HTML.
+        status = read_page(f"http://127.0.0.1:{page}/json/") or ""
+        return int(json.loads(status)["aliveworkers"]) if status.startswith("{") else 0
 
     with ExitStack() as stack:
         command = [*launch, "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1"]
