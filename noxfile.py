@@ -44,9 +44,10 @@ def lint(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Test all that needs no engine, with none installed."""
     wheel = build_wheel(session)
-    session.install(*TEST, f"{wheel}[cli,s3]")
+    session.install(*TEST, f"{wheel}[cli,s3,catalog]")
     session.run("python", "-c", NO_ENGINE)
-    others = ["tests/stores", "tests/clusters", *(f"tests/backends/{e}" for e in ENGINES)]
+    others = ["tests/stores", "tests/clusters", "tests/sinks"]
+    others += [f"tests/backends/{engine}" for engine in ENGINES]
     run_pytest(session, wheel, "tests", *(f"--ignore={other}" for other in others))
 
 
@@ -55,7 +56,7 @@ def core(session: nox.Session) -> None:
 def backend(session: nox.Session, engine: str) -> None:
     """Test one backend, as its extra installs it."""
     wheel = build_wheel(session)
-    extras = {"spark": "spark,java,cli"}.get(engine, f"{engine},cli")
+    extras = {"spark": "spark,java,cli,catalog"}.get(engine, f"{engine},cli,catalog")
     more = ["distributed", "./examples/dicomframe-pandas"] if engine == "dask" else []
     session.install(*TEST, f"{wheel}[{extras}]", *more)
     run_pytest(session, wheel, f"tests/backends/{engine}")
@@ -69,6 +70,17 @@ def stores(session: nox.Session) -> None:
     wheel = build_wheel(session)
     session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]", "pytest-xdist")
     run_pytest(session, wheel, "tests/stores", "-n", "2", "--dist", "loadscope")
+
+
+@nox.session
+def sinks(session: nox.Session) -> None:
+    """Test both engines against real servers of every sink, which are fetched once."""
+    wheel = build_wheel(session)
+    extras = "elasticsearch,opensearch,solr,hbase,spark,java,dask,cli,catalog"
+    client = "elasticsearch<9"  # of the version of the node, which starts on Java 17
+    session.install(*TEST, f"{wheel}[{extras}]", client, "distributed", "pytest-xdist")
+    session.run("python", "-m", "servers.fetching", env={"PYTHONPATH": "tests"})
+    run_pytest(session, wheel, "tests/sinks", "-n", "2", "--dist", "loadgroup")
 
 
 @nox.session
@@ -107,20 +119,26 @@ def spark_versions(session: nox.Session, version: str) -> None:
         make = ["-m", "pip", "wheel", "--no-deps", "-w", str(wheelhouse)]
         session.run("python", *make, f"pyspark=={version}")
     wheel = build_wheel(session)
-    wanted = [f"pyspark[sql,connect]=={version}", f"{wheel}[spark,java,cli]"]
+    wanted = [f"pyspark[sql,connect]=={version}", f"{wheel}[spark,java,cli,catalog]"]
     session.install("--find-links", str(wheelhouse), *TEST, *wanted)
     result = results / f"spark-{version}-py{session.python}.xml"
     run_pytest(session, wheel, "tests/backends/spark", f"--junitxml={result}")
 
 
-@nox.session(default=False)
+@nox.session(python=PYTHONS, default=False)
 @nox.parametrize("version", DASKS, ids=DASKS)
 def dask_versions(session: nox.Session, version: str) -> None:
     """Test the Dask backend on the oldest and the newest Dask."""
+    results = Path(session.cache_dir).resolve() / "compatibility"
+    results.mkdir(parents=True, exist_ok=True)
     wheel = build_wheel(session)
     pins = [f"dask[dataframe]=={version}", f"distributed=={version}"]
-    session.install(*TEST, f"{wheel}[dask,cli]", "distributed", *pins[: 2 * (version != "newest")])
-    run_pytest(session, wheel, "tests/backends/dask")
+    wanted = [f"{wheel}[dask,cli,catalog]", "distributed", *pins[: 2 * (version != "newest")]]
+    session.install(*TEST, *wanted)
+    tell = "from importlib.metadata import version; print(version('dask'))"
+    installed = str(session.run("python", "-c", tell, silent=True)).strip()
+    result = results / f"dask-{installed}-py{session.python}.xml"
+    run_pytest(session, wheel, "tests/backends/dask", f"--junitxml={result}")
 
 
 def build_wheel(session: nox.Session) -> Path:

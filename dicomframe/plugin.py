@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -12,6 +12,7 @@ import pluggy
 import pyarrow as pa
 
 from dicomframe.errors import DicomFrameError, EngineStartError, InvalidOptionError
+from dicomframe.scan.live_rows import LiveRows
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.pixels import PixelReader
 from dicomframe.scan.planning import ReadPlan
@@ -25,9 +26,11 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "Backend",
     "BackendSpec",
+    "BatchTask",
     "DicomFrames",
     "EngineStartError",
     "InvalidOptionError",
+    "LiveRows",
     "Partition",
     "PartitionReader",
     "PartitionTask",
@@ -220,6 +223,21 @@ class PartitionTask(Protocol):
         """Do the work for `partition` on a worker; return a few rows."""
 
 
+class BatchTask(Protocol):
+    """What `Backend.map_batches` runs: a picklable callable over the rows of one partition."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that a call needs."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """What a call yields; strings and 64-bit integers."""
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Work through `batches` on a worker; yield a few rows."""
+
+
 class Backend(ABC):
     """Turn a plan into frames of one engine, and such a frame into Arrow.
 
@@ -273,6 +291,36 @@ class Backend(ABC):
         """
         raise NotImplementedError(
             f"{type(self).__name__} cannot read pixels later; read them with pixels='bytes'"
+        )
+
+    def read_parquet(self, rows: LiveRows) -> Any:
+        """Return a lazy frame of rows of a catalogue; open no file of them.
+
+        The engine calls ``rows(part)`` for each of ``rows.parts`` on its workers, or reads
+        ``rows.urls`` by itself and leaves out what ``rows.gone_urls`` tell dead. Options of the
+        engine are further keyword-only parameters of an implementation.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot read a catalogue; read it with Catalog(path).batches"
+        )
+
+    def schema_of(self, frame: Any) -> pa.Schema | None:  # noqa: ARG002
+        """Return the columns of a DataFrame of this engine, None for any other object.
+
+        Nothing is computed. A column of a type that Arrow does not have may be left out.
+        """
+        return None
+
+    def map_batches(self, frame: Any, task: BatchTask) -> pa.Table:
+        """Return the rows of `task` for all partitions of `frame`, computed on the workers.
+
+        The engine calls it once for each partition, with the batches of its rows; it need bring
+        the columns ``task.columns`` only. Where it calls it more than once for a partition (a
+        retry, a race), only the rows of one call may be in the result.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} cannot run a task over the rows of a frame; "
+            "give a pyarrow.Table or an iterable of record batches"
         )
 
 

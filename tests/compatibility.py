@@ -2,8 +2,8 @@
 
 python tests/compatibility.py RESULTS [DOCUMENT]
 
-RESULTS is a folder of JUnit files named like ``spark-4.3.0-py3.11.xml``, as ``nox -s matrix``
-leaves them in its cache.
+RESULTS is a folder of JUnit files named like ``spark-4.3.0-py3.11.xml``, which
+``nox -s spark_versions dask_versions`` leaves in ``.nox/.cache/compatibility``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,13 @@ NAME = re.compile(r"(?P<engine>[a-z]+)-(?P<version>[\d.]+)-py(?P<python>[\d.]+)\
 HEAD = """\
 # Versions
 
-What the tests of a backend gave with each version of its engine and of Python. The table is
-written by `tests/compatibility.py` from the results of `nox -s matrix`.
+What the tests of a backend gave with each version of its engine and of Python. The tables are
+written from the results of the runs:
+
+```
+nox -s spark_versions dask_versions
+python tests/compatibility.py .nox/.cache/compatibility
+```
 """
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import os
-import pty
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +17,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from archiving import make_tar
+from commands import CONTROL, Run, assert_one_sentence, counts, run_on_terminal, run_process
 from fsspec.implementations.memory import MemoryFileSystem
-from typer.main import get_command
-from typer.testing import CliRunner
 
 from dicomframe import __version__, scan_dicom
 from dicomframe.api import plan_read
-from dicomframe.cli import app, main, scanning
+from dicomframe.cli import scanning
 from dicomframe.cli.demo import example_code, write_damaged_files
+from dicomframe.cli.failures import explain
 from dicomframe.cli.motors import Step, read_here
-from dicomframe.cli.scanning import parse_storage_options
+from dicomframe.cli.options import parse_storage_options
 from dicomframe.cli.tables import format_bytes, format_seconds, make_printable, shorten_start
 from dicomframe.scan import parquet
 from dicomframe.testing.samples import make_ct, real_files
-
-DOCS = Path(__file__).parent.parent / "docs" / "cli.md"
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_main(*arguments: object) -> Ran:
-        code = main([str(argument) for argument in arguments])
-        return Ran(code, *capsys.readouterr())
-
-    return run_main
 
 
 @pytest.fixture
@@ -73,33 +49,6 @@ def sound_folder(folder: Path) -> Path:
     (folder / "cut.dcm").unlink()
     (folder / "notes.txt").unlink()
     return folder
-
-
-def run_process(
-    *arguments: object, code: str = "", environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    start = f"{code}\nimport sys\nfrom dicomframe.__main__ import main\nmain()"
-    return subprocess.run(
-        [sys.executable, "-c", start, *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, **(environment or {})},
-    )
-
-
-def counts(out: str) -> dict[str, int]:
-    """Return the whole numbers of a summary by their names."""
-    found = re.findall(r"^ *([a-z_ ]+?) {2,}([\d,]+)(?: {2}.*)?$", out, re.MULTILINE)
-    return {name: int(number.replace(",", "")) for name, number in found}
-
-
-def assert_one_sentence(ran: Ran) -> None:
-    assert ran.err.startswith("dicomframe: ")
-    assert ran.err.count("\n") == 1
-    assert "Traceback" not in ran.err
-    assert not CONTROL.search(ran.err.rstrip("\n"))
 
 
 # --- scan: what it counts -------------------------------------------------------------------
@@ -441,6 +390,16 @@ def test_unexpected_failure_hides_its_message_where_credentials_were_given(
         assert "SECRET" not in ran.err
 
 
+@pytest.mark.parametrize("option", ["--storage-option", "--catalog-option", "--option"])
+@pytest.mark.parametrize("form", ["{} password=SECRET", "{}=password=SECRET"])
+def test_no_option_that_could_hold_a_credential_is_shown(
+    capsys: pytest.CaptureFixture[str], option: str, form: str
+) -> None:
+    given = ["publish", "catalog", "url", *form.format(option).split()]
+    assert explain(RuntimeError("login of user:SECRET failed"), given) == 4
+    assert "SECRET" not in capsys.readouterr().err
+
+
 def fail_with_a_secret(plan: object) -> Iterator[Step]:
     text = "https://user:" + "SECRET@host"
     raise RuntimeError(text)
@@ -522,32 +481,6 @@ def test_a_terminal_is_told_how_many_files_were_found(folder: Path) -> None:
 def test_dumb_terminal_gets_no_bar(folder: Path) -> None:
     shown, code, _ = run_on_terminal("scan", folder, columns=80, term="dumb")
     assert (shown, code) == ("", 0)
-
-
-def run_on_terminal(*arguments: object, columns: int, term: str = "xterm") -> tuple[str, int, str]:
-    """Return what a terminal on stderr was sent, the exit code, and stdout, which is a pipe."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": term, "COLUMNS": str(columns)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dicomframe", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-        env=environment,
-    )
-    os.close(theirs)
-    out, _ = process.communicate()
-    shown = b""
-    while True:
-        try:
-            read = os.read(ours, 65536)
-        except OSError:  # the other side is closed and all was read
-            break
-        if not read:
-            break
-        shown += read
-    os.close(ours)
-    return shown.decode(), process.returncode, out.decode()
 
 
 def test_terminal_that_has_only_ascii_is_served(folder: Path) -> None:
@@ -633,45 +566,6 @@ def test_example_code_is_python(engine: str) -> None:
     code = example_code(engine, "/path/to/files")
     compile(code, "example", "exec")
     assert f'engine="{engine}"' in code
-
-
-# --- help and documentation -----------------------------------------------------------------
-
-
-def walk(command: Any, path: Sequence[str] = ("dicomframe",)) -> Iterator[tuple[str, Any]]:
-    yield " ".join(path), command
-    for name, child in getattr(command, "commands", {}).items():
-        yield from walk(child, [*path, name])
-
-
-COMMANDS = dict(walk(get_command(app)))
-
-
-def test_there_are_three_commands() -> None:
-    names = {"dicomframe", "dicomframe demo", "dicomframe scan", "dicomframe engines"}
-    assert set(COMMANDS) == names
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_and_option_is_documented(name: str) -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    section = text
-    if name != "dicomframe":
-        assert f"## `{name}`\n" in text
-        section = text.partition(f"## `{name}`\n")[2].partition("\n## ")[0]
-    for parameter in COMMANDS[name].params:
-        for option in parameter.opts:
-            if option.startswith("--"):
-                assert f"`{option}" in section or f"{option}`" in section
-
-
-@pytest.mark.parametrize("name", [name for name in COMMANDS if " " in name])
-def test_help_of_every_command_has_an_example_and_exit_codes(name: str) -> None:
-    result = CliRunner().invoke(app, [name.split()[1], "--help"])
-    assert result.exit_code == 0
-    assert f"  {name}" in result.output.partition("Example")[2]
-    assert "Exit codes" in result.output
-    assert max(map(len, result.output.splitlines())) <= 80
 
 
 # --- words and numbers ----------------------------------------------------------------------

@@ -21,6 +21,11 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
     "contracts"
 ]
 ENGINES = {"pyspark", "dask", "pandas", "dicomframe_spark", "dicomframe_dask"}
+CLIENTS = {"elasticsearch", "opensearchpy"}
+PACKAGES = {
+    *("dicomframe", "dicomframe_spark", "dicomframe_dask", "pyspark_dicom"),
+    *("dicomframe_elasticsearch", "dicomframe_http", "dicomframe_solr", "dicomframe_hbase"),
+}
 PYARROW_IMPORTS = {"pandas"}  # where it is installed, to see whether a list is a Series
 
 
@@ -35,8 +40,8 @@ def imported_by(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 
-def test_import_of_dicomframe_imports_no_engine() -> None:
-    assert not imported_by("import dicomframe") & ENGINES
+def test_import_of_dicomframe_imports_no_engine_and_no_client_of_a_server() -> None:
+    assert not imported_by("import dicomframe") & (ENGINES | CLIENTS)
 
 
 def test_import_of_dicomframe_imports_no_test_tool_and_no_command_line() -> None:
@@ -45,6 +50,8 @@ def test_import_of_dicomframe_imports_no_test_tool_and_no_command_line() -> None
 
 def test_door_for_authors_imports_no_engine() -> None:
     assert not imported_by("import dicomframe.plugin, dicomframe.registry") & ENGINES
+    doors = "import dicomframe.sinks.plugin, dicomframe.sinks.registry"
+    assert not imported_by(doors) & (ENGINES | CLIENTS)
 
 
 def test_scan_imports_no_engine(tmp_path: Path) -> None:
@@ -74,8 +81,22 @@ BREAKS = {
     "no-engine": ("dicomframe/registry.py", "def f(): import pyspark.sql"),
     "no-engine by a backend": ("dicomframe/api.py", "import dicomframe_dask"),
     "no-engine by pandas": ("dicomframe/dicom/text.py", "from pandas import DataFrame"),
+    "no-sink": ("dicomframe/sinks/search.py", "import elasticsearch"),
+    "no-sink by an adapter": ("dicomframe/sinks/registry.py", "import dicomframe_solr"),
     "authors-door": ("backends/dicomframe_dask/__init__.py", "from dicomframe import api"),
     "authors-door in a module": ("backends/dicomframe_spark/java.py", "import dicomframe.errors"),
+    "sinks-door": (
+        "backends/dicomframe_elasticsearch/bulk.py",
+        "from dicomframe.sinks import retrying",
+    ),
+    "sinks-door to the door of backends": (
+        "backends/dicomframe_solr/schema.py",
+        "import dicomframe.plugin",
+    ),
+    "sinks-know-no-engine": (
+        "backends/dicomframe_elasticsearch/elastic.py",
+        "def f(): import dask",
+    ),
     "not-the-users-door": (
         "backends/dicomframe_spark/task.py",
         "from dicomframe import read_dicom",
@@ -84,7 +105,12 @@ BREAKS = {
         "backends/dicomframe_dask/__init__.py",
         "import dicomframe",
     ),
+    "not-the-users-door in a sink": (
+        "backends/dicomframe_elasticsearch/mapping.py",
+        "from dicomframe import SinkError",
+    ),
     "backends": ("backends/dicomframe_spark/task.py", "import dicomframe_dask"),
+    "backends by sinks": ("backends/dicomframe_elasticsearch/bulk.py", "import dicomframe_solr"),
 }
 
 
@@ -144,14 +170,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_wheel_holds_four_packages_and_nothing_else(wheel: Path) -> None:
+def test_wheel_holds_these_packages_and_nothing_else(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     packages = {top for top in tops if not top.endswith(".dist-info")}
-    assert packages == {"dicomframe", "dicomframe_spark", "dicomframe_dask", "pyspark_dicom"}
-    assert len(tops) == 5
+    assert packages == PACKAGES
+    assert len(tops) == len(PACKAGES) + 1
 
 
 def test_each_package_of_the_wheel_is_typed(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for package in ("dicomframe", "dicomframe_spark", "dicomframe_dask", "pyspark_dicom"):
+    for package in PACKAGES:
         assert f"{package}/py.typed" in names

@@ -33,8 +33,7 @@ def dicomframe_register_backend():
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a distribution of one module on the path, as its files stand when installed."""
     # What a process has loaded once, it keeps; each test is to be a process of its own.
-    monkeypatch.setattr(registry, "_manager", registry._make_manager())
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(registry, "_loader", registry._make_loader())
 
     def write(
         distribution: str,

@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from dicomframe.plugin import (
     Backend,
+    BatchTask,
     DicomFrames,
+    LiveRows,
     Partition,
     PartitionReader,
     PartitionTask,
@@ -21,6 +23,8 @@ from dicomframe.plugin import (
     ReadPlan,
     hookimpl,
 )
+from dicomframe_dask.batches import find_schema, map_batches
+from dicomframe_dask.catalog import read_rows
 from dicomframe_dask.late import add_pixels
 from dicomframe_dask.rows import select_rows, to_pandas
 
@@ -51,6 +55,18 @@ class DaskBackend(Backend):
     def with_pixels(self, frame: Any, finder: PixelFinder) -> Any:
         """Read the pixels of each partition; a column that is not used later is not read."""
         return add_pixels(frame, finder)
+
+    def read_parquet(self, rows: LiveRows) -> dd.DataFrame:
+        """Read each part of a catalogue in a task."""
+        return read_rows(rows)
+
+    def schema_of(self, frame: Any) -> pa.Schema | None:
+        """Return the columns of a Dask DataFrame, as far as its meta tells their types."""
+        return find_schema(frame)
+
+    def map_batches(self, frame: Any, task: BatchTask) -> pa.Table:
+        """Run `task` on the workers of the scheduler that Dask is set to."""
+        return self.to_arrow(map_batches(frame, task))
 
 
 @hookimpl

@@ -10,18 +10,22 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from dicomframe.plugin import (
     Backend,
+    BatchTask,
     DicomFrames,
     EngineStartError,
     InvalidOptionError,
+    LiveRows,
     PartitionTask,
     PixelFinder,
     ReadPlan,
     hookimpl,
 )
+from dicomframe_spark.batches import find_schema, map_batches
+from dicomframe_spark.catalog import read_rows
 from dicomframe_spark.frames import (
     add_pixels,
     make_corrupt_frame,
@@ -84,6 +88,18 @@ class SparkBackend(Backend):
     def with_pixels(self, frame: Any, finder: PixelFinder) -> Any:
         """Add a late column: it is read where it is used, for the rows that are left."""
         return add_pixels(frame, finder)
+
+    def read_parquet(self, rows: LiveRows, *, session: SparkSession | None = None) -> DataFrame:
+        """Have Spark itself read the parts of a catalogue, in `session` as for `build`."""
+        return read_rows(session or _active_session() or start_local_session(), rows)
+
+    def schema_of(self, frame: Any) -> pa.Schema | None:
+        """Return the columns of a DataFrame, classic or of Spark Connect."""
+        return find_schema(frame)
+
+    def map_batches(self, frame: Any, task: BatchTask) -> pa.Table:
+        """Run `task` on the workers of the session of `frame`."""
+        return map_batches(frame, task)
 
 
 @hookimpl

@@ -36,6 +36,7 @@ _SPARK_TYPES: dict[pa.DataType, types.DataType] = {
     pa.bool_(): types.BooleanType(),
     pa.date32(): types.DateType(),
     pa.timestamp("us"): types.TimestampNTZType(),  # no time zone of any machine can change it
+    pa.timestamp("us", "UTC"): types.TimestampType(),
     pa.binary(): types.BinaryType(),
     pa.large_binary(): types.BinaryType(),
 }
@@ -47,6 +48,8 @@ def _plan_type(name: str, arrow: pa.DataType) -> pa.DataType:
         return pa.list_(_plan_type("", arrow.value_type))
     if name == "pixel_data":
         return pa.large_binary()
+    if pa.types.is_timestamp(arrow) and arrow.tz is not None:
+        return pa.timestamp("us", "UTC")
     if pa.types.is_large_string(arrow):
         return pa.string()
     return pa.binary() if pa.types.is_large_binary(arrow) else arrow

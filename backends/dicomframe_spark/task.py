@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import pickle
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,7 +16,7 @@ import pyarrow.compute as pc
 from pyspark import cloudpickle
 
 if TYPE_CHECKING:
-    from dicomframe.plugin import PartitionTask, PixelFinder, PixelReader, ReadPlan
+    from dicomframe.plugin import BatchTask, PartitionTask, PixelFinder, PixelReader, ReadPlan
 
 MAX_BINARY_BYTES = 2**31 - 2**27
 """The longest value that Spark is given; a longer one is null.
@@ -46,6 +49,17 @@ def make_partition_task(plan: ReadPlan, task: PartitionTask) -> Task:
 
     def run_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from load_task().run_partitions(payload, batches)
+
+    load_task = _make_loader()
+    return run_task
+
+
+def make_batch_task(task: BatchTask) -> Task:
+    """Return the function for ``mapInArrow`` that runs `task` over the rows of a frame."""
+    payload = cloudpickle.dumps(task)
+
+    def run_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from load_task().run_batches(payload, batches)
 
     load_task = _make_loader()
     return run_task
@@ -105,6 +119,7 @@ def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterat
         for number in numbers.column(0).to_pylist():
             for batch in plan.reader(plan.partitions[number], columns):
                 yield from fit_batch(batch)
+    spare_collector()
 
 
 def run_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -113,6 +128,12 @@ def run_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterato
     for numbers in batches:
         for number in numbers.column(0).to_pylist():
             yield task(partitions[number])
+    spare_collector()
+
+
+def run_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what a task yields for the rows of a partition."""
+    yield from pickle.loads(payload)(batches)  # noqa: S301  (ours, of make_batch_task)
 
 
 def read_places(payload: bytes, rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:
@@ -125,6 +146,16 @@ def read_places(payload: bytes, rows: Iterator[tuple[pa.Array, pa.Array]]) -> It
     for columns in rows:
         for piece in read(*(column.cast(pa.string()) for column in columns)):
             yield from fit_array(piece)
+    spare_collector()
+
+
+def spare_collector() -> None:
+    """Hide what is loaded by now from Python's collector, at the end of a task.
+
+    PySpark's worker collects behind each task. The 100,000 objects of modules, which live as long
+    as it does, cost it some 50 ms each time.
+    """
+    _hide_modules(len(sys.modules))
 
 
 def fit_batch(
@@ -153,6 +184,12 @@ def fit_array(array: pa.Array, *, max_binary_bytes: int = MAX_BINARY_BYTES) -> I
         pa.RecordBatch.from_arrays([array], ["values"]), max_binary_bytes=max_binary_bytes
     ):
         yield batch.column(0)
+
+
+@functools.cache
+def _hide_modules(_count: int) -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def _make_loader() -> Callable[[], ModuleType]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dicomframe.cli.tables import make_console, make_printable, make_table
-from dicomframe.registry import EngineInfo, list_engines
+from dicomframe.registry import PluginInfo, list_engines
 
 __all__ = ["show_engines"]
 
@@ -22,7 +22,7 @@ def show_engines() -> None:
         console.print("no engine is installed; to install one: pip install 'dicomframe[dask]'")
 
 
-def _state(engine: EngineInfo) -> str:
+def _state(engine: PluginInfo) -> str:
     if engine.ready:
         return "ready"
     return engine.install or "broken, see below"

@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     CORRUPT = 1
+    REFUSED = 1
     USAGE = 2
     UNBALANCED = 3
     FAILED = 4
@@ -55,7 +56,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> ExitCode:
         return ExitCode.USAGE
     # A fault of ours or of an engine: whoever mends it needs the place where it happened.
     sys.stderr.writelines(traceback.format_tb(error.__traceback__))
-    secret = any("storage-option" in each or each != hide_credentials(each) for each in arguments)
+    secret = any("-option" in each or each != hide_credentials(each) for each in arguments)
     message = "its message is not shown, it could hold a credential" if secret else str(error)
     _say(f"failed with {type(error).__name__}: {message}")
     return ExitCode.FAILED

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich import box
 from rich.console import Console
@@ -12,16 +14,33 @@ from rich.text import Text
 __all__ = [
     "format_bytes",
     "format_seconds",
+    "is_terminal",
     "make_console",
     "make_printable",
     "make_table",
     "shorten_start",
+    "show_status",
 ]
 
 
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console that prints what it is given: no markup, no emoji, no guessed colours."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def is_terminal() -> bool:
+    """Tell whether a line on stderr can be drawn anew; no variable of the environment forces it."""
+    return sys.stderr.isatty() and not make_console(stderr=True).is_dumb_terminal
+
+
+@contextmanager
+def show_status(text: str) -> Iterator[Callable[[], None]]:
+    """Tell on a terminal what is being done, until the end or until what is yielded is called."""
+    if not is_terminal():
+        yield lambda: None
+        return
+    with make_console(stderr=True).status(text) as status:
+        yield status.stop
 
 
 def make_table(

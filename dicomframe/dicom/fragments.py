@@ -11,6 +11,7 @@ from dicomframe.dicom.window import Request, Window, too_large
 UNDEFINED = 0xFFFFFFFF
 ITEM = b"\xfe\xff\x00\xe0"
 SEQUENCE_END = b"\xfe\xff\xdd\xe0"
+SEQUENCE_ENDS = SEQUENCE_END + bytes(4)
 
 
 class FragmentChain(NamedTuple):

@@ -190,20 +190,20 @@ def read_header(
 
 def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
     """Return the header of a file that went along a template; None if more of it follows."""
-    end, begin = trail.passed[-1], trail.position
+    slot, begin = trail.passed[-1].slot, trail.position
     size, head = job.window.size, job.window.buffer
-    if end.mode != PIXELS:
+    if slot.mode != PIXELS:
         trail.pieces.append(b"")
         is_all = begin == size == len(head)
         return Header(b"".join(trail.pieces), trail.find, head, None, trail) if is_all else None
-    entry, start = end.slot.entry, begin + end.length_bytes
+    entry, start = slot.entry, begin + slot.entry.length_bytes
     if start > len(head):
         return None
-    stop = following = start + end.unpack_length(head, begin)[0]
+    stop = following = start + slot.entry.unpack_length(head, begin)[0]
     if chain is not None:
         stop, following = chain.stop, chain.following
-        if not end.slot.around.encoding.explicit:
-            entry = make_entry(entry.tag, "OB", end.slot.around.encoding)  # PS3.5 section A.4
+        if not slot.around.encoding.explicit:
+            entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
     if following != size:
         return None
     trail.pieces.append(entry.prefix + job.bulk.rest(start, stop - start))

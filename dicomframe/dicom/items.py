@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.fragments import ITEM, SEQUENCE_END, UNDEFINED
+from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import learn_item
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.memo import Memo, MemoWalk
@@ -14,7 +14,6 @@ from dicomframe.dicom.template import Around, Slot, Template, Trail
 
 _LONGEST_ITEM_BYTES = 8192
 _MOST_LESSONS = 32
-_SEQUENCE_ENDS = SEQUENCE_END + bytes(4)
 
 
 @dataclass(slots=True)
@@ -146,26 +145,18 @@ class FileSource:
 
     def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
-        around, entry = slot.around, slot.entry
-        length = slot.unpack_length(self._job.window.buffer, at)[0]
-        start = at + slot.length_bytes
-        if length != UNDEFINED:
-            found = self._take_alike(self._items.lessons(around), start, length)
-            if found is not None:
-                member = b'%b,"Value":[%b]}' % (entry.prefix, b",".join(found))
-                return member, start + length
+        around, entry, buffer = slot.around, slot.entry, self._job.window.buffer
+        length = entry.unpack_length(buffer, at)[0]
+        start = at + entry.length_bytes
+        stop = len(buffer) if length == UNDEFINED else start + length
+        trail = Trail(self._items.lessons(around).template.links, start, None, stop)
+        if start < stop and trail.follow(buffer):
+            position = trail.position
+            if length == UNDEFINED:
+                stop = position if buffer.startswith(SEQUENCE_ENDS, position) else -1
+            if position == stop:
+                member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
+                return member, position + (8 if length == UNDEFINED else 0)
         walk = ItemWalk(self._items, self._job, start - entry.header_bytes, around.encoding)
         walk.resume(around.context())
         return (walk.members[0], walk.position) if walk.take() else None
-
-    def _take_alike(self, lessons: Lessons, start: int, length: int) -> list[bytes] | None:
-        """Return the items of a sequence if all are like those before."""
-        stop, items = start + length, []
-        while start < stop:
-            trail = Trail(lessons.template.links, start)
-            end = lessons.match(trail, self._job.window.buffer)
-            if end is None or end.depth >= self._job.limits.nesting_depth:
-                return None
-            items.append(b"".join(trail.pieces))
-            start = trail.position
-        return items if items and start == stop else None

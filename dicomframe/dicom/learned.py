@@ -19,6 +19,7 @@ MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
 _FREE_MISSES = 16
+_HINT_DRIFT_BYTES = 128
 _MOST_BEGUN = 256
 
 
@@ -100,13 +101,13 @@ class Learned:
         Return the way it went to an end; None if it is to be walked.
         """
         window, limits, head = job.window, job.limits, job.window.buffer
-        hint = self._hint(head, _SERIES)
-        if not hint or not self.has_templates or len(head) // 8 >= limits.elements:
-            return None  # elements are not counted here
         if limits is not self._limits and limits != self._limits:
             self._templates.clear()
             self.items.forget()
             self._limits, self._bytes = limits, 0
+        hint = self._hint(head, _SERIES)
+        if not hint or not self.has_templates or len(head) // 8 >= limits.elements:
+            return None  # elements are not counted here
         template, heir = self._templates.get(hint), None
         if template is None or not template.pays:
             if template is None and hint in self._begun:
@@ -161,12 +162,14 @@ class Learned:
             self._bytes -= dropped.bytes
 
     def _hint(self, head: bytes, tag: bytes) -> bytes:
-        """Return the first element that looks like one of `tag`; it is looked for where it was."""
+        """Return an element that looks like one of `tag`; it is looked for near where it was."""
         at = self._hints_at.get(tag, START)
-        if head[at : at + 4] != tag:
-            at = head.find(tag, START)
+        if not head.startswith(tag, at):
+            at = head.find(tag, max(START, at - _HINT_DRIFT_BYTES))
             if at < 0:
-                return b""
+                at = head.find(tag, START)
+                if at < 0:
+                    return b""
             self._hints_at[tag] = at
         length_at = at + (6 if head[at + 4 : at + 6].isalpha() else 4)
         length = int.from_bytes(head[length_at : length_at + 2], "little")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.damage import Damage
@@ -29,7 +28,6 @@ from dicomframe.dicom.template import (
     Slot,
     Template,
     Trail,
-    make_link,
 )
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import UnfitValue
@@ -44,10 +42,6 @@ _CLASSES = frozenset({0x00020002, 0x00080016})
 """What kind of object a file holds: a template may know many, each by links of its own."""
 _LAST_TAG = 1 << 32
 _MOST_NOTED = 256
-_UNPACK_LENGTH: dict[int, Any] = {
-    2: struct.Struct("<H").unpack_from,
-    4: struct.Struct("<L").unpack_from,
-}
 
 
 class Place(NamedTuple):
@@ -111,7 +105,7 @@ class _Chain:
         self.add(tag, cut, stop, text, json, slot)
         after = self.template.at(slot.place)
         run, text = self._buffer[self._run_at : cut], b"".join(self._texts[:-1])
-        self.template.add(self._links, make_link(run, text, self._parts, slot, after))
+        self.template.add(self._links, Link(run, text, self._parts, slot, after))
         self._begin(after, stop)
         return bool(after)
 
@@ -165,9 +159,9 @@ def _learn_meta(chain: _Chain, position: int, window: Window, limits: Limits) ->
         last_tag, slot = tag, None
         if step.entry.kind in (PLAIN, GROUP_LENGTH):
             here = Place(step.content, "", noted if tag > 0x00020010 else (), tag, b"{")
-            slot = _slot(SILENT, step, limits, here)
+            slot = _slot(SILENT, step, 0, here)
         is_new = step.at >= position or position == START
-        if is_new and chain.put(tag, _length_at(step), stop, b"", b"", slot):
+        if is_new and chain.put(tag, step.length_at, stop, b"", b"", slot):
             return True
     place = Place(encoding, syntax, (), -1, b"{")
     # in another syntax than the declared one, the first element tells by its length how it is read
@@ -204,15 +198,15 @@ def _learn_data_set(
             comma, is_told = b",", True
         if not isinstance(step, Step):
             if at == window.size == len(window.buffer):
-                chain.end(_LAST_TAG, at, at, b"}", b"", _end_slot())
+                chain.end(_LAST_TAG, at, at, b"}", b"", _END)
                 return True
             return False
-        cut, stop = _length_at(step), walk.position
+        cut, stop = step.length_at, walk.position
         if not _is_usual(step, at, last_tag):
             return False
         entry, text, told, mode, varies = step.entry, comma, b"", VALUE, False
         if entry.kind == PIXELS_KIND and entry.vr != "SQ":
-            chain.end(tag, cut, step.value_at, text, b"", _slot(PIXELS, step, limits, None))
+            chain.end(tag, cut, step.value_at, text, b"", _slot(PIXELS, step, 0, None))
             return True
         if entry.kind == PIXELS_KIND or stop == at or stop > len(window.buffer):
             return False
@@ -227,7 +221,7 @@ def _learn_data_set(
         slot = None
         if varies and is_settled and tag not in _CLASSES:
             here = Place(encoding, uid, tuple(context.noted.items()), tag, comma)
-            slot = _slot(mode, step, limits, here)
+            slot = _slot(mode, step, limits.most_inline_bytes(entry.vr), here)
         if chain.put(tag, cut, stop, text, told, slot):
             return True
         last_tag, at, is_settled = tag, stop, True
@@ -239,22 +233,13 @@ def _is_usual(step: Step, at: int, last_tag: int) -> bool:
     return step.at == at and step.entry.tag > last_tag and not step.has_invalid_vr
 
 
-def _length_at(step: Step) -> int:
-    is_short = step.encoding.explicit and step.value_at - step.at == 8
-    return step.value_at - (2 if is_short else 4)
+def _slot(mode: int, step: Step, longest: int, place: Place | None) -> Slot:
+    around = Around(step.entry.tag, step.encoding, step.charset, step.signed)
+    return Slot(mode, step.entry, longest, around, place)
 
 
-def _slot(mode: int, step: Step, limits: Limits, place: Place | None) -> Slot:
-    entry, length_bytes = step.entry, step.value_at - _length_at(step)
-    longest = limits.most_inline_bytes(entry.vr)
-    around = Around(entry.tag, step.encoding, step.charset, step.signed)
-    return Slot(mode, entry, length_bytes, _UNPACK_LENGTH[length_bytes], longest, around, place)
-
-
-def _end_slot(elements: int = 0, depth: int = 0) -> Slot:
-    around = Around(0, EXPLICIT_LITTLE, DEFAULT_CHARSET, False)
-    nothing = make_entry(0, "UN", EXPLICIT_LITTLE)
-    return Slot(END, nothing, 0, _UNPACK_LENGTH[2], 0, around, None, elements, depth)
+_NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
+_END = Slot(END, _NOTHING, 0, Around(0, EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
 
 
 def learn_series(template: Template, trail: Trail, buffer: bytes) -> None:
@@ -266,18 +251,18 @@ def learn_series(template: Template, trail: Trail, buffer: bytes) -> None:
     position = START
     for number, link in enumerate(trail.passed):
         (*parts, tail), slot = link.parts, link.slot
-        cut = position + link.run_bytes
+        cut = position + len(link.run)
         text_at = len(link.text) - tail.text
         chain.add_all(parts, link.text[:text_at], cut - tail.head)
         text = link.text[text_at:]
         if slot.mode in (PIXELS, END):
             chain.end(tail.tag, cut, cut, text, b"", slot)
             return
-        length = slot.unpack_length(buffer, cut)[0]
+        length = slot.entry.unpack_length(buffer, cut)[0]
         if length == UNDEFINED:
             chain.end(tail.tag, cut, cut, text, b"", slot)
             return  # where the sequence ends is for `learn_file` to tell
-        position = cut + slot.length_bytes + length
+        position = cut + slot.entry.length_bytes + length
         chain.put(tail.tag, cut, position, text, trail.pieces[2 * number + 1], slot)
 
 
@@ -328,11 +313,11 @@ def learn_item(
             return
         slot = None
         if entry.kind == PLAIN:
-            slot = _slot(SAME_LENGTH, step, limits, None)._replace(longest=step.length)
+            slot = _slot(SAME_LENGTH, step, step.length, None)
         if step.value_at >= trail.position:
             chain.add(tag, step.value_at, stop, text, rest, slot)
         texts += (text, rest)
         text = b""
     if b"".join((*texts, text, b"}")) == told:
-        end = _end_slot(walk.elements, depth)
+        end = _END._replace(elements=walk.elements, depth=depth)
         chain.end(_LAST_TAG, len(raw), len(raw), text + b"}", b"", end)

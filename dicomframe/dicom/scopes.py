@@ -143,6 +143,11 @@ class Step(NamedTuple):
     signed: bool
     has_invalid_vr: bool
 
+    @property
+    def length_at(self) -> int:
+        """Where its length field begins."""
+        return self.value_at - self.entry.length_bytes
+
 
 ITEM_BEGINS, ITEM_ENDS, SEQUENCE_ENDS = b"{", b"}", b"]"
 """What a trace holds between the steps."""

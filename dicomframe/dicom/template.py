@@ -9,14 +9,22 @@ the walk reads it, whatever it was learned from.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import NamedTuple, Protocol
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import Context, Entry
 from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.fragments import SEQUENCE_ENDS
 from dicomframe.dicom.text import Charset
-from dicomframe.dicom.values import Encoder, UnfitValue
+from dicomframe.dicom.values import (
+    EMPTY,
+    UnfitValue,
+    are_plain,
+    encode_number_text,
+    get_plain_form,
+    write_numbers,
+)
 
 VALUE, SAME_LENGTH, SILENT, SEQUENCE, PIXELS, END = range(6)
 """How what varies is taken: encoded, also if its length may not vary; passed over; item by item.
@@ -27,6 +35,7 @@ The last two end a data set.
 _MOST_LINKS = 16
 _MOST_BYTES = 4 << 20
 _PART_BYTES = 200
+_STRIDE_BYTES = 256
 
 
 class Around(NamedTuple):
@@ -51,10 +60,6 @@ class Slot(NamedTuple):
         `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
     entry : Entry
         What its tag and VR decide.
-    length_bytes : int
-        Bytes of its length field; 0 where the length must stay too.
-    unpack_length : callable
-        Reads that field.
     longest : int
         A longer value stays in the file; where the length stays, the length.
     around : Around
@@ -68,8 +73,6 @@ class Slot(NamedTuple):
 
     mode: int
     entry: Entry
-    length_bytes: int
-    unpack_length: Callable[[bytes, int], tuple[int]]
     longest: int
     around: Around
     place: Hashable | None = None
@@ -100,35 +103,29 @@ class Part(NamedTuple):
     slot: Slot | None
 
 
-class Link(NamedTuple):
+class Link:
     """A run that stays, its JSON, and what varies behind it; then `after` comes.
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. `members` tells where in the text members are, once one was asked for. The
-    other fields are what `follow` needs at hand.
+    as its `slot` tells. `members` tells where in the text members are, once one was asked for.
+    `at_hand` is what `follow` needs: a plain tuple, which is the fastest to take apart.
     """
 
-    run: bytes
-    run_bytes: int
-    text: bytes
-    mode: int
-    length_bytes: int
-    unpack_length: Callable[[bytes, int], tuple[int]]
-    encode: Encoder
-    charset: Charset
-    longest: int
-    after: list[Link]
-    slot: Slot
-    parts: list[Part]
-    members: dict[int, tuple[int, int]]
+    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
 
-
-def make_link(run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> Link:
-    """Return a link that ends before what varies of the last of `parts`."""
-    mode, entry, length_bytes, unpack_length, longest, around = slot[:6]
-    encode, charset = entry.encode, around.charset
-    how = mode, length_bytes, unpack_length, encode, charset, longest
-    return Link(run, len(run), text, *how, after, slot, parts, {})
+    def __init__(
+        self, run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]
+    ) -> None:
+        self.run = run
+        self.text = text
+        self.parts = parts
+        self.slot = slot
+        self.after = after
+        self.members: dict[int, tuple[int, int]] = {}
+        mode, entry, longest, around = slot[:4]
+        encode = entry.encode
+        how = mode, entry.length_bytes, entry.unpack_length, encode, get_plain_form(encode)
+        self.at_hand = (run, len(run), text, *how, around.charset, longest, after, slot)
 
 
 class Source(Protocol):
@@ -156,50 +153,82 @@ class Trail:
     pieces : list of bytes
         The JSON so far: the text of each link passed, and what followed it.
     source : Source or None
-        The file, unless it is an item that is compared.
+        The file, unless items are compared: all of a sequence that begin before `stop`.
     """
 
-    __slots__ = ("links", "passed", "pieces", "position", "source")
+    __slots__ = (
+        "_first",
+        "_numbers",
+        "_stop",
+        "_texts",
+        "links",
+        "passed",
+        "pieces",
+        "position",
+        "source",
+    )
 
-    def __init__(self, links: list[Link], position: int, source: Source | None = None) -> None:
-        self.links = links
+    def __init__(
+        self, links: list[Link], position: int, source: Source | None = None, stop: int = -1
+    ) -> None:
+        self.links = self._first = links
         self.position = position
         self.source = source
+        self._stop = stop
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
+        self._texts: list[bytes] = []
+        self._numbers: list[bytes] = []
 
     def follow(self, buffer: bytes) -> bool:
         """Go on as far as links are known; tell whether the last one ends the data set.
 
-        `position` is then behind the run of that link.
+        `position` is then behind the run of that link. Text and numbers are taken for plain as
+        they are met, and looked at all together in the end.
         """
         links, position, source = self.links, self.position, self.source
         append, passed = self.pieces.append, self.passed.append
+        texts, numbers = self._texts, self._numbers
         try:
             while links:
                 link = links[0]
                 (
-                    run, run_bytes, text, mode, length_bytes, unpack_length, encode, charset,
-                    longest, after, slot, _, _,
-                ) = link  # fmt: skip
-                if not buffer.startswith(run, position):
+                    run, run_bytes, text, mode, length_bytes, unpack_length, encode, form, charset,
+                    longest, after, slot,
+                ) = link.at_hand  # fmt: skip
+                begin = position + run_bytes
+                if buffer[position:begin] != run:
                     if _bring_forward(links, buffer, position):
                         continue
                     break
                 passed(link)
                 append(text)
-                begin = position + run_bytes
-                if mode == VALUE:
-                    start = begin + length_bytes
-                    (length,) = unpack_length(buffer, begin)
-                    position = start + length
-                    if length <= longest:
-                        append(encode(buffer[start:position], charset))
-                    elif source is not None:
-                        append(source.bulk.rest(start, length))
-                elif mode == SAME_LENGTH:
-                    position = begin + longest
-                    append(encode(buffer[begin:position], charset))
+                if mode <= SAME_LENGTH:
+                    if mode == VALUE:
+                        (length,) = unpack_length(buffer, begin)
+                        begin += length_bytes
+                        position = begin + length
+                    else:
+                        position = begin + (length := longest)
+                    if length > longest:
+                        if source is not None:
+                            append(source.bulk.rest(begin, length))
+                    elif form:
+                        raw = buffer[begin:position].rstrip(b" \0")
+                        if raw:
+                            texts.append(raw)
+                            append(form % raw)
+                        else:
+                            append(EMPTY)
+                    elif encode is encode_number_text:
+                        raw = buffer[begin:position].rstrip(b" \0")
+                        if raw:
+                            numbers.append(raw)
+                            append(write_numbers(raw))
+                        else:
+                            append(EMPTY)
+                    else:
+                        append(encode(buffer[begin:position], charset))
                 elif mode == SEQUENCE and source is not None:
                     taken = source.take_sequence(begin, slot)
                     if taken is None:
@@ -210,14 +239,32 @@ class Trail:
                 elif mode == SILENT:
                     position = begin + length_bytes + unpack_length(buffer, begin)[0]
                     append(b"")
+                elif begin < self._stop and not buffer.startswith(SEQUENCE_ENDS, begin):
+                    append(b",")
+                    position, after = begin, self._first
+                elif begin > len(buffer):
+                    break
                 else:
                     self.position = begin
+                    if not are_plain(texts, numbers):
+                        self._encode_again()
                     return True
                 links = after
         except (UnfitValue, struct.error):
             position = -1
         self.links, self.position = links, position
         return False
+
+    def _encode_again(self) -> None:
+        """Encode one by one what was taken for plain."""
+        texts, numbers, pieces = iter(self._texts), iter(self._numbers), self.pieces
+        for number, link in enumerate(self.passed[:-1]):
+            encode, charset = link.slot.entry.encode, link.slot.around.charset
+            is_number = encode is encode_number_text
+            is_held = is_number or get_plain_form(encode)
+            if is_held and pieces[2 * number + 1].startswith(b',"Value"'):
+                raw = next(numbers if is_number else texts)
+                pieces[2 * number + 1] = encode(raw, charset)
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
@@ -285,7 +332,7 @@ class Template:
 
     def add(self, links: list[Link], link: Link) -> None:
         """Let `link` be the first of `links`; of many the last ones are forgotten."""
-        if any(other.run == link.run and other.mode == link.mode for other in links):
+        if any(other.run == link.run and other.slot.mode == link.slot.mode for other in links):
             return
         links.insert(0, link)
         self.bytes += _weigh(link) - sum(map(_weigh, links[_MOST_LINKS:]))
@@ -312,9 +359,9 @@ class Template:
             return False
         after = self.at(part.slot.place)
         run, text = link.run[cut + part.field :], link.text[text_cut + part.json :]
-        self.add(after, make_link(run, text, link.parts[at + 1 :], link.slot, link.after))
+        self.add(after, Link(run, text, link.parts[at + 1 :], link.slot, link.after))
         first = link.run[:cut], link.text[:text_cut]
-        links[number] = make_link(*first, link.parts[: at + 1], part.slot, after)
+        links[number] = Link(*first, link.parts[: at + 1], part.slot, after)
         self.bytes += _weigh(links[number]) - _weigh(link)
         return True
 
@@ -336,9 +383,16 @@ def _find_part(link: Link, offset: int) -> tuple[int, int, int]:
 
 def _count_shared(run: bytes, buffer: bytes, position: int) -> int:
     """Return how many of the first bytes are the same."""
-    other = buffer[position : position + len(run)]
-    count = len(other)
-    difference = int.from_bytes(run[:count], "little") ^ int.from_bytes(other, "little")
+    start = 0
+    while buffer.startswith(run[start : start + _STRIDE_BYTES], position + start):
+        start += _STRIDE_BYTES
+        if start >= len(run):
+            return len(run)
+    other = buffer[position + start : position + start + _STRIDE_BYTES]
+    count = min(len(other), len(run) - start)
+    difference = int.from_bytes(run[start : start + count], "little") ^ int.from_bytes(
+        other[:count], "little"
+    )
     if not difference:
-        return count
-    return ((difference & -difference).bit_length() - 1) >> 3
+        return start + count
+    return start + (((difference & -difference).bit_length() - 1) >> 3)

@@ -23,6 +23,7 @@ EMPTY = b"}"
 """An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
 
 _PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\')
+_PLAIN_OF_NAMES = _PLAIN.replace(b"=", b"")
 _NUMBER = rb" *+-?(?:0|[1-9][0-9]{0,14}+)(?:\.[0-9]++)?+ *+"
 _NUMBERS = re.compile(rb"%b(?:\\%b)*+" % (_NUMBER, _NUMBER))
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -47,6 +48,27 @@ def encode_inline_binary(raw: bytes, charset: Charset) -> bytes:
 def get_encoder(vr: str, order: ByteOrder) -> Encoder:
     """Return the encoder of a VR in a byte order; a VR that is unknown is encoded as UN."""
     return _ENCODERS[order].get(vr, encode_inline_binary)
+
+
+def get_plain_form(encode: Encoder) -> bytes:
+    """Return what an encoder of text makes of plain text, for ``%``; empty for any other."""
+    return _PLAIN_FORMS.get(encode, b"")
+
+
+def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
+    """Tell whether what encoders make of values without padding is their bytes, once set off.
+
+    Of `texts` what `get_plain_form` tells, of `numbers` (DS, IS) what `write_numbers` does; no
+    number may be empty.
+    """
+    if b"".join(texts).translate(None, _PLAIN_OF_NAMES):
+        return False
+    return not numbers or _NUMBERS.fullmatch(b"\\".join(numbers)) is not None
+
+
+def write_numbers(raw: bytes) -> bytes:
+    """Return numbers as JSON, if they are plain."""
+    return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
 
 
 def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
@@ -115,7 +137,7 @@ def _encode_person_name(raw: bytes, charset: Charset) -> bytes:
 _GROUPS = (b"Alphabetic", b"Ideographic", b"Phonetic")
 
 
-def _encode_number_text(raw: bytes, charset: Charset) -> bytes:
+def encode_number_text(raw: bytes, charset: Charset) -> bytes:
     """DS, IS: the digits as they stand if they are a number, else the text (F.2.3)."""
     raw = raw.rstrip(b" \0")
     if not raw:
@@ -123,7 +145,7 @@ def _encode_number_text(raw: bytes, charset: Charset) -> bytes:
     if raw.isdigit() and len(raw) < 16 and (raw[0] != 48 or len(raw) == 1):
         return b',"Value":[' + raw + b"]}"
     if _NUMBERS.fullmatch(raw):
-        return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
+        return write_numbers(raw)
     return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
 
 
@@ -215,14 +237,20 @@ _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "SV": 8, "UV": 8}
 
 
+_PLAIN_FORMS: dict[Encoder, bytes] = {
+    **dict.fromkeys((_encode_ascii, _encode_text, _encode_long_text), b',"Value":["%b"]}'),
+    _encode_person_name: b',"Value":[{"Alphabetic":"%b"}]}',
+}
+
+
 def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
     encoders: dict[str, Encoder] = {
         "AE": _encode_title,
         "AT": _numbers("HH", order, _write_tag),
-        "DS": _encode_number_text,
+        "DS": encode_number_text,
         "FD": _numbers("d", order, _write_float),
         "FL": _numbers("f", order, _write_float),
-        "IS": _encode_number_text,
+        "IS": encode_number_text,
         "OB": encode_inline_binary,
         "PN": _encode_person_name,
         "SL": _numbers("i", order),

@@ -103,15 +103,19 @@ class Walk(Scopes):
         self._root.last_tag = last_tag
 
     def take(self) -> bool:
-        """Take one element of the root with all that it holds; False if it is not at hand."""
+        """Take one element of the root with all that it holds; False if it is not at hand.
+
+        The trace tells of the element alone.
+        """
         need = self._take_element()
+        trace, self.trace = self.trace, None
         while self._sequences and not need:
             if self._between_items:
                 need = self._take_item()
             else:
-                if self.trace is None:
-                    self._run_plain()
+                self._run_plain()
                 need = self._take_element()
+        self.trace = trace
         return not need
 
     def trace_all(self) -> list[Step | bytes] | None:

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header
-from dicomframe.dicom.tags import typed_values
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.places import PixelPlace
 from dicomframe.scan.ranges import FileReader
+from dicomframe.scan.tags import typed_values
 
 __all__ = ["Batch"]
 

@@ -15,7 +15,7 @@ from fsspec.spec import AbstractFileSystem
 from dicomframe.scan.gathering import Entry, Rows
 from dicomframe.scan.ranges import describe_error
 from dicomframe.scan.urls import HTTP_PROTOCOLS
-from dicomframe.scan.versions import version_of
+from dicomframe.scan.versions import modified_of, version_of
 from dicomframe.scan.walking import DANGLING, Found, encode_path, unlisted
 
 __all__ = ["REQUESTS_AT_ONCE", "RemoteTree"]
@@ -37,7 +37,10 @@ _T = TypeVar("_T")
 class RemoteTree:
     """A file system of fsspec."""
 
-    def __init__(self, file_system: AbstractFileSystem, protocol: str) -> None:
+    def __init__(
+        self, file_system: AbstractFileSystem, protocol: str, *, with_times: bool = False
+    ) -> None:
+        self._with_times = with_times
         self._file_system = file_system
         self._protocol = protocol
         self._is_archive = isinstance(file_system, AbstractArchiveFileSystem)
@@ -206,7 +209,7 @@ class RemoteTree:
     async def _gather(self, prefix: str) -> list[dict[str, Any]]:
         """Return what `ls` of s3fs would, and leave nothing in its cache."""
         return [
-            {name: entry.get(name) for name in ("name", "type", "size", "ETag")}
+            {name: entry.get(name) for name in ("name", "type", "size", "ETag", "LastModified")}
             async for entry in self._iterate(prefix, delimiter="/")
         ]
 
@@ -287,7 +290,8 @@ class RemoteTree:
             return Found(path, False, size, f"is of the kind {kind!r}, not a regular file")
         if self._protocol == "zip" and entry.get("flag_bits", 0) & _ENCRYPTED:
             return Found(path, False, size, "is encrypted")
-        return Found(path, False, size, version=self._version(entry))
+        modified = modified_of(entry) if self._with_times else None
+        return Found(path, False, size, version=self._version(entry), modified=modified)
 
     def _version(self, entry: dict[str, Any]) -> int | None:
         if not self._is_object_store:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dicomframe.scan.packing import FILES_SCHEMA, pack_files, unpack_files
+from dicomframe.scan.packing import FILES_SCHEMA, TIMED_SCHEMA, pack_files, unpack_files
 from dicomframe.scan.patterns import Selection
 from dicomframe.scan.progress import Counter
 
@@ -24,12 +24,16 @@ _BLOCK_ROWS = 5_000
 
 
 class Entry(NamedTuple):
-    """A file that was met: its path, length and version, or why it cannot be read."""
+    """A file that was met: its path, length and version, or why it cannot be read.
+
+    When it was modified, in microseconds since 1970, is known only where that was asked for.
+    """
 
     path: bytes
     size: int | None
     version: int | None = None
     trouble: str | None = None
+    modified: int | None = None
 
 
 class _Block(NamedTuple):
@@ -50,10 +54,17 @@ class Rows:
         Whether anything was met, wanted or not.
     """
 
-    def __init__(self, selection: Selection | None = None, counter: Counter | None = None) -> None:
+    def __init__(
+        self,
+        selection: Selection | None = None,
+        counter: Counter | None = None,
+        *,
+        with_times: bool = False,
+    ) -> None:
         self.has_met = False
         self._counter = counter or Counter()
         self._selection = selection or None
+        self._with_times = with_times
         self._base_length = 0
         self._only: re.Pattern[str] | None = None
         self._only_from = 0
@@ -120,7 +131,7 @@ class Rows:
 
     def _seal(self) -> None:
         if self._entries:
-            paths, sizes, versions, troubles = zip(*self._entries, strict=True)
+            paths, sizes, versions, troubles, times = zip(*self._entries, strict=True)
             self._clear()
             self._runs.append(
                 make_run(
@@ -128,17 +139,26 @@ class Rows:
                     pa.array(sizes, pa.int64()),
                     pa.array(versions, pa.uint64()),
                     pa.array(troubles, pa.string()),
+                    pa.array(times, TIMED_SCHEMA.field("modified").type)
+                    if self._with_times
+                    else None,
                 )
             )
 
 
-def make_run(paths: pa.Array, sizes: pa.Array, versions: pa.Array, troubles: pa.Array) -> Run:
+def make_run(
+    paths: pa.Array,
+    sizes: pa.Array,
+    versions: pa.Array,
+    troubles: pa.Array,
+    modified: pa.Array | None = None,
+) -> Run:
     """Return files as a run, whatever their order; of one path the first counts."""
     stores = pa.repeat(pa.scalar(0, pa.int32()), len(paths))
-    files = pa.RecordBatch.from_arrays(
-        [stores, paths, sizes, versions, troubles], schema=FILES_SCHEMA
-    )
-    files = _in_order(files)
+    columns, schema = [stores, paths, sizes, versions, troubles], FILES_SCHEMA
+    if modified is not None:
+        columns, schema = [*columns, modified], TIMED_SCHEMA
+    files = _in_order(pa.RecordBatch.from_arrays(columns, schema=schema))
     return deque(
         _Block(block["path"][0].as_py(), pack_files(block))
         for start in range(0, files.num_rows, _BLOCK_ROWS)

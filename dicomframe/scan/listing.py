@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -17,7 +17,7 @@ from dicomframe.errors import InvalidOptionError
 from dicomframe.scan.crawling import RemoteTree
 from dicomframe.scan.gathering import Entry, Rows, Run, merge_runs, one_batch
 from dicomframe.scan.locating import is_chainable, locate
-from dicomframe.scan.packing import FILES_SCHEMA, pack_files, unpack_files
+from dicomframe.scan.packing import FILES_SCHEMA, TIMED_SCHEMA, pack_files, unpack_files
 from dicomframe.scan.patterns import Selection, has_magic
 from dicomframe.scan.progress import Counter
 from dicomframe.scan.ranges import StorageFault, describe_error
@@ -25,9 +25,30 @@ from dicomframe.scan.storage import Store, open_file_system
 from dicomframe.scan.urls import HTTP_PROTOCOLS, hide_credentials, split_chain, split_protocol
 from dicomframe.scan.walking import Found, LocalTree, Tree, encode_path, expand_glob, glob_base
 
-__all__ = ["Listing", "list_files", "make_listing"]
+__all__ = ["Listing", "Root", "list_files", "make_listing"]
 
 _CHUNK_ROWS = 50_000
+
+
+class Root(NamedTuple):
+    """Tell what of a store was listed.
+
+    Attributes
+    ----------
+    store
+        The file system.
+    path
+        A file, a folder with all below it, or a glob.
+    base
+        The folder from which on patterns see a path.
+    is_glob
+        Whether `path` is one.
+    """
+
+    store: Store
+    path: str
+    base: str
+    is_glob: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,11 +66,17 @@ class Listing:
         `FILES_SCHEMA`, in the order of store and path. A size is null where the file system
         does not tell it. Where `trouble` is not null there is no file to be opened: it tells
         what is there instead.
+    schema
+        The columns: `FILES_SCHEMA`, or `TIMED_SCHEMA` where modification times were asked for.
+    roots
+        Where these files were looked for; none if they were named one by one.
     """
 
     stores: tuple[Store, ...]
     file_count: int
     chunks: tuple[bytes, ...]
+    schema: pa.Schema = FILES_SCHEMA
+    roots: tuple[Root, ...] = ()
 
     def __repr__(self) -> str:
         return f"Listing(stores={len(self.stores)}, files={self.file_count})"
@@ -61,7 +88,7 @@ class Listing:
     @property
     def files(self) -> pa.Table:
         """All files in one table, which takes as much memory as their names."""
-        return pa.Table.from_batches(self.batches(), FILES_SCHEMA)
+        return pa.Table.from_batches(self.batches(), self.schema)
 
 
 def list_files(
@@ -69,6 +96,8 @@ def list_files(
     storage_options: Mapping[str, Any] | None = None,
     selection: Selection | None = None,
     counter: Counter | None = None,
+    *,
+    with_times: bool = False,
 ) -> Listing:
     """List every regular file that `path` names, hidden and empty ones too; open none.
 
@@ -87,6 +116,8 @@ def list_files(
         names, or from the last folder before the first wildcard of a glob.
     counter
         Is told the number of files while they are found.
+    with_times
+        Whether the listing has a column ``modified``.
 
     Returns
     -------
@@ -115,16 +146,25 @@ def list_files(
     """
     counter = counter or Counter()
     runs: dict[Store, list[Run]] = {}
+    roots: list[Root] = []
     try:
         for each in _check_paths(path):
-            for store, rows in _list_one(each, storage_options or {}, selection, counter):
-                runs.setdefault(store, []).extend(rows.runs())
+            before = len(roots)
+            for store, name in _roots(each, storage_options or {}, outermost=True):
+                rows = Rows(selection, counter, with_times=with_times)
+                root = _list_root(store, name, rows, with_times=with_times)
+                if root is not None:
+                    roots.append(root)
+                    runs.setdefault(store, []).extend(rows.runs())
+            if len(roots) == before:
+                raise FileNotFoundError(_nothing_at(each))
     finally:
         counter.finish()
-    return make_listing(runs)
+    listing = make_listing(runs, TIMED_SCHEMA if with_times else FILES_SCHEMA)
+    return replace(listing, roots=tuple(roots))
 
 
-def make_listing(runs: Mapping[Store, list[Run]]) -> Listing:
+def make_listing(runs: Mapping[Store, list[Run]], schema: pa.Schema = FILES_SCHEMA) -> Listing:
     """Return the files of several stores as a listing; use the runs up."""
     chunks: list[bytes] = []
     held: list[pa.RecordBatch] = []
@@ -132,7 +172,7 @@ def make_listing(runs: Mapping[Store, list[Run]]) -> Listing:
     for number, several in enumerate(runs.values()):
         for batch in merge_runs(several):
             stores = pa.repeat(pa.scalar(number, pa.int32()), batch.num_rows)
-            held.append(batch.set_column(0, FILES_SCHEMA.field("store"), stores))
+            held.append(batch.set_column(0, schema.field("store"), stores))
             held_count += batch.num_rows
             file_count += batch.num_rows
             if held_count >= _CHUNK_ROWS:
@@ -140,7 +180,7 @@ def make_listing(runs: Mapping[Store, list[Run]]) -> Listing:
                 held, held_count = [], 0
     if held:
         chunks.append(pack_files(one_batch(held)))
-    return Listing(tuple(runs), file_count, tuple(chunks))
+    return Listing(tuple(runs), file_count, tuple(chunks), schema)
 
 
 _HTTP_MAGIC = re.compile(r"[*[]")
@@ -162,19 +202,6 @@ def _check_paths(path: object) -> list[str]:
             raise InvalidOptionError("path must name a file, a folder or a URL, found ''")
         names.append(name)
     return names
-
-
-def _list_one(
-    path: str, options: Mapping[str, Any], selection: Selection | None, counter: Counter
-) -> Iterator[tuple[Store, Rows]]:
-    is_empty = True
-    for store, root in _roots(path, options, outermost=True):
-        rows = Rows(selection, counter)
-        if _list_root(store, root, rows):
-            is_empty = False
-            yield store, rows
-    if is_empty:
-        raise FileNotFoundError(_nothing_at(path))
 
 
 def _roots(
@@ -249,17 +276,18 @@ def _is_same(path: str, other: str) -> bool:
         return False
 
 
-def _list_root(store: Store, root: str, rows: Rows) -> bool:
-    """Add the files at a root; return whether there is anything at all."""
+def _list_root(store: Store, root: str, rows: Rows, *, with_times: bool = False) -> Root | None:
+    """Add the files at a root; return it, None if there is nothing at all."""
     if store.protocol == "file":
-        tree: Tree = LocalTree()
+        tree: Tree = LocalTree(with_times=with_times)
     else:
         try:
-            tree = RemoteTree(open_file_system(store), store.protocol)
+            file_system = open_file_system(store)
+            tree = RemoteTree(file_system, store.protocol, with_times=with_times)
         except (ImportError, InvalidOptionError):
             raise
         except FileNotFoundError:
-            return False
+            return None
         except (TypeError, ValueError) as error:
             raise InvalidOptionError(
                 f"the file system of {store.protocol!r} refuses its storage_options "
@@ -267,24 +295,26 @@ def _list_root(store: Store, root: str, rows: Rows) -> bool:
             ) from None
         except Exception as error:
             if isinstance(error, StorageFault) and error.detail.startswith("no such file"):
-                return False
+                return None
             rows.append(Entry(encode_path(root), None, trouble=describe_error(error)))
-            return True
+            return Root(store, root, root)
     found = tree.look(root)
     if found is not None:
-        rows.set_base(found.path if found.is_folder else found.path.rpartition("/")[0])
+        base = found.path if found.is_folder else found.path.rpartition("/")[0]
+        rows.set_base(base)
         _add(tree, found, rows)
-        return True
+        return Root(store, found.path, base)
     magic = _HTTP_MAGIC.search(root) if store.protocol in HTTP_PROTOCOLS else has_magic(root)
     if not magic:
-        return False
-    rows.set_base(glob_base(root))
+        return None
+    base = glob_base(root)
+    rows.set_base(base)
     is_found = False
     for match, only in expand_glob(tree, root):
         rows.set_glob(only, match.path)
         _add(tree, match, rows)
         is_found = is_found or only is None
-    return is_found or rows.has_met
+    return Root(store, root, base, is_glob=True) if is_found or rows.has_met else None
 
 
 def _add(tree: Tree, found: Found, rows: Rows) -> None:

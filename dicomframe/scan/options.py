@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.dicom.tags import TagColumn
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan.tags import TagColumn
 from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer
 
 BATCH_BYTES = 32 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["FILES_SCHEMA", "pack_files", "unpack_files"]
+__all__ = ["FILES_SCHEMA", "TIMED_SCHEMA", "pack_files", "unpack_files"]
 
 FILES_SCHEMA = pa.schema(
     [
@@ -19,44 +19,53 @@ FILES_SCHEMA = pa.schema(
 """The columns of a listing: store number, path as bytes, size in bytes, what `version_of` made
 of an ETag, why it is unreadable."""
 
+TIMED_SCHEMA = FILES_SCHEMA.append(pa.field("modified", pa.timestamp("us", "UTC")))
+"""The columns of a listing that was asked for modification times."""
+
 _CODEC = "zstd"
 # Lengths are worth a tenth of the bytes of offsets, and names compress best by themselves.
-_PACKED_SCHEMA = FILES_SCHEMA.set(1, pa.field("length", pa.int32(), nullable=False))
-_PREAMBLE = _PACKED_SCHEMA.serialize().to_pybytes()
+_LENGTH = pa.field("length", pa.int32(), nullable=False)
+_PACKED_SCHEMAS = [schema.set(1, _LENGTH) for schema in (FILES_SCHEMA, TIMED_SCHEMA)]
+_PREAMBLES = [schema.serialize().to_pybytes() for schema in _PACKED_SCHEMAS]
+_TIMED_BIT = 1 << 31
 _ZERO = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
 _OPTIONS = pa.ipc.IpcWriteOptions(compression=_CODEC)
 
 
 def pack_files(files: pa.RecordBatch) -> bytes:
-    """Return rows of `FILES_SCHEMA` in few bytes.
+    """Return rows of `FILES_SCHEMA` or `TIMED_SCHEMA` in few bytes.
 
     They are the names, one behind another, and an Arrow IPC stream of all else. Its schema is
     left out: of a few files it would be the larger part.
     """
     paths = files["path"]
     lengths = pc.binary_length(paths)
+    is_timed = files.num_columns > len(FILES_SCHEMA)
+    schema = _PACKED_SCHEMAS[is_timed]
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _PACKED_SCHEMA, options=_OPTIONS) as stream:
-        columns = [lengths if field.name == "path" else files[field.name] for field in FILES_SCHEMA]
-        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=_PACKED_SCHEMA))
+    with pa.ipc.new_stream(sink, schema, options=_OPTIONS) as stream:
+        columns = [lengths if name == "length" else files[name] for name in schema.names]
+        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     names = _compress(_bytes_of(paths))
-    rest = _compress(sink.getvalue().slice(len(_PREAMBLE)))
-    return len(names).to_bytes(4, "little") + names + rest
+    rest = _compress(sink.getvalue().slice(len(_PREAMBLES[is_timed])))
+    head: bytes = (len(names) | _TIMED_BIT * is_timed).to_bytes(4, "little")
+    return head + names + rest
 
 
 def unpack_files(data: bytes) -> pa.RecordBatch:
     """Return the rows that `pack_files` was given."""
-    cut = 4 + int.from_bytes(data[:4], "little")
-    with pa.ipc.open_stream(_PREAMBLE + _decompress(data[cut:]).to_pybytes()) as stream:
-        columns = dict(zip(_PACKED_SCHEMA.names, stream.read_next_batch().columns, strict=True))
-    lengths = columns.pop("length")
+    head = int.from_bytes(data[:4], "little")
+    is_timed, cut = head >= _TIMED_BIT, 4 + head % _TIMED_BIT
+    with pa.ipc.open_stream(_PREAMBLES[is_timed] + _decompress(data[cut:]).to_pybytes()) as stream:
+        rest = stream.read_next_batch()
+    lengths = rest["length"]
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([_ZERO, ends]).buffers()[1]
     buffers = [None, offsets, _decompress(data[4:cut])]
     paths = pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+    schema = TIMED_SCHEMA if is_timed else FILES_SCHEMA
     return pa.RecordBatch.from_arrays(
-        [paths if field.name == "path" else columns[field.name] for field in FILES_SCHEMA],
-        schema=FILES_SCHEMA,
+        [paths if name == "path" else rest[name] for name in schema.names], schema=schema
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dicomframe.scan.packing import unpack_files
+from dicomframe.scan.packing import FILES_SCHEMA, unpack_files
 from dicomframe.scan.storage import Store
 
 
@@ -72,7 +72,8 @@ class Partition:
 
     def files(self) -> Iterator[ListedFile]:
         """Yield the files in the order of the listing."""
-        columns = [column.to_pylist() for column in unpack_files(self.data).columns]
+        files = unpack_files(self.data)
+        columns = [files[name].to_pylist() for name in FILES_SCHEMA.names]
         for store, path, size, version, trouble in zip(*columns, strict=True):
             name = path.decode("utf-8", "surrogateescape")
             yield ListedFile(store, name, size, trouble, version)

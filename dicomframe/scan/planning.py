@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dicomframe.scan.gathering import one_batch
 from dicomframe.scan.listing import Listing
 from dicomframe.scan.options import check_npartitions
-from dicomframe.scan.packing import FILES_SCHEMA, pack_files
+from dicomframe.scan.packing import pack_files
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.pixels import PixelReader
 from dicomframe.scan.reading import PartitionReader
@@ -30,9 +30,6 @@ _UNKNOWN_SIZE_BYTES = 512 * 1024
 _MIN_PARTITION_BYTES = 8 * 1024 * 1024
 _MAX_PARTITION_BYTES = 128 * 1024 * 1024
 _USUAL_PARTITIONS = 16
-_NO_FILES = pa.RecordBatch.from_arrays(
-    [pa.nulls(0, field.type) for field in FILES_SCHEMA], schema=FILES_SCHEMA
-)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,7 +121,8 @@ def _running_totals(listing: Listing, *, reads_pixels: bool) -> Sequence[int]:
 
 def _slices(listing: Listing, cuts: Sequence[int]) -> Iterator[pa.RecordBatch]:
     """Yield the files between each two cuts."""
-    batches, held, held_count = listing.batches(), [_NO_FILES], 0
+    nothing = pa.RecordBatch.from_pylist([], listing.schema)
+    batches, held, held_count = listing.batches(), [nothing], 0
     for start, stop in pairwise(cuts):
         while held_count < stop - start:
             held.append(next(batches))

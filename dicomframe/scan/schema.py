@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from dicomframe.dicom.tags import Kind, TagColumn
 from dicomframe.scan.options import ReadOptions
+from dicomframe.scan.tags import Kind, TagColumn
 
 RESERVED_COLUMNS = (
     "origin",

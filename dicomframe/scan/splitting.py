@@ -18,6 +18,7 @@ from dicomframe.scan.archives import (
 )
 from dicomframe.scan.gathering import Run, make_run
 from dicomframe.scan.listing import Listing, make_listing
+from dicomframe.scan.packing import FILES_SCHEMA
 from dicomframe.scan.ranges import FileReader, StorageFault
 from dicomframe.scan.storage import Store
 from dicomframe.scan.walking import encode_path
@@ -48,13 +49,13 @@ def split_archives(listing: Listing) -> Listing:
             if any(hints):
                 paths = own["path"].to_pylist()
                 split = [
-                    is_hint and _split(store, path, archives)
+                    is_hint and _split(store, path, archives, listing.schema)
                     for is_hint, path in zip(hints, paths, strict=True)
                 ]
                 own = own.filter(pc.invert(pa.array(split, pa.bool_())))
-            columns = (own[name] for name in ("path", "size", "version", "trouble"))
+            columns = (own[name] for name in listing.schema.names[1:])
             runs.setdefault(store, []).append(make_run(*columns))
-    return make_listing({**runs, **archives}) if archives else listing
+    return make_listing({**runs, **archives}, listing.schema) if archives else listing
 
 
 def _hints(files: pa.RecordBatch, *, is_few: bool) -> list[bool]:
@@ -66,7 +67,7 @@ def _hints(files: pa.RecordBatch, *, is_few: bool) -> list[bool]:
     return found
 
 
-def _split(store: Store, path: bytes, archives: dict[Store, list[Run]]) -> bool:
+def _split(store: Store, path: bytes, archives: dict[Store, list[Run]], schema: pa.Schema) -> bool:
     """Add the members of an archive; return whether it is a sound one of several."""
     name = path.decode("utf-8", "surrogateescape")
     try:
@@ -86,6 +87,7 @@ def _split(store: Store, path: bytes, archives: dict[Store, list[Run]]) -> bool:
             pa.array([member.size for member in members], pa.int64()),
             pa.nulls(len(members), pa.uint64()),
             pa.array([member.trouble for member in members], pa.string()),
+            *(pa.nulls(len(members), field.type) for field in list(schema)[len(FILES_SCHEMA) :]),
         )
     ]
     return True

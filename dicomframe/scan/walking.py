@@ -45,10 +45,12 @@ class Found(NamedTuple):
     identity: tuple[int, int] | None = None
     """Device and inode of a local folder, which tell it again behind a link."""
     version: int | None = None
+    modified: int | None = None
 
     def as_entry(self) -> Entry:
         """Return it as a row."""
-        return Entry(encode_path(self.path), self.size, self.version, self.trouble)
+        path = encode_path(self.path)
+        return Entry(path, self.size, self.version, self.trouble, self.modified)
 
 
 class Tree(Protocol):
@@ -80,6 +82,9 @@ def unlisted(error: Exception) -> str:
 class LocalTree:
     """The local disk."""
 
+    def __init__(self, *, with_times: bool = False) -> None:
+        self._with_times = with_times
+
     def look(self, path: str) -> Found | None:
         """Tell what is at a path, following links; None if nothing is."""
         try:
@@ -94,7 +99,8 @@ class LocalTree:
         if stat.S_ISDIR(status.st_mode):
             return Found(path, True, identity=(status.st_dev, status.st_ino))
         if stat.S_ISREG(status.st_mode):
-            return Found(path, False, status.st_size)
+            modified = status.st_mtime_ns // 1000 if self._with_times else None
+            return Found(path, False, status.st_size, modified=modified)
         return Found(path, False, None, words_for_mode(status.st_mode))
 
     def children(self, folder: str) -> list[Found]:
@@ -123,7 +129,7 @@ class LocalTree:
                 folders: list[bytes] = []
                 with os.scandir(path) as entries:
                     while some := list(islice(entries, _ENTRIES_AT_ONCE)):
-                        rows.extend(list(_look_at(some, folders)))
+                        rows.extend(list(_look_at(some, folders, with_times=self._with_times)))
             except OSError as error:
                 rows.append_unlisted(path, unlisted(error))
             else:
@@ -209,7 +215,9 @@ def _name(found: Found) -> str:
     return found.path.rstrip("/").rpartition("/")[2]
 
 
-def _look_at(entries: Iterable[os.DirEntry[bytes]], folders: list[bytes]) -> Iterator[Entry]:
+def _look_at(
+    entries: Iterable[os.DirEntry[bytes]], folders: list[bytes], *, with_times: bool
+) -> Iterator[Entry]:
     """Yield what is no folder; add the others to `folders`."""
     for entry in entries:
         path = entry.path
@@ -226,7 +234,8 @@ def _look_at(entries: Iterable[os.DirEntry[bytes]], folders: list[bytes]) -> Ite
             continue
         mode = status.st_mode
         if stat.S_ISREG(mode):
-            yield Entry(path, status.st_size)
+            modified = status.st_mtime_ns // 1000 if with_times else None
+            yield Entry(path, status.st_size, None, None, modified)
         elif stat.S_ISDIR(mode):
             folders.append(path)
         else:

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ from pyspark.sql import SparkSession
 from pyspark.util import is_remote_only
 
 from dicomframe.testing import BackendConformance
+from dicomframe.testing.samples import make_ct
+
+_PATIENCE_SECONDS = 180  # a busy machine starts a stream slowly
 
 
 class TestConformance(BackendConformance):
@@ -41,6 +45,30 @@ def test_session_is_that_of_the_server() -> None:
     session = SparkSession.active()
     assert type(session).__module__ == "pyspark.sql.connect.session"
     assert session.conf.get("spark.master").startswith("spark://")
+
+
+def test_stream_gives_each_file_once_across_restarts(tmp_path: Path) -> None:
+    session = SparkSession.active()
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for run in range(2):
+        for number in range(3):
+            (inbox / f"{run}-{number}.dcm").write_bytes(make_ct())
+        stream = (
+            session.readStream.format("dicom")
+            .options(pixels="none", maxFilesPerTrigger=2, stateLocation=f"{tmp_path}/state")
+            .load(str(inbox))
+        )
+        query = (
+            stream.writeStream.format("parquet")
+            .option("checkpointLocation", f"{tmp_path}/checkpoint")
+            .trigger(availableNow=True)
+            .start(f"{tmp_path}/out")
+        )
+        assert query.awaitTermination(_PATIENCE_SECONDS)
+        assert query.exception() is None
+    names = [Path(row.origin).name for row in session.read.parquet(f"{tmp_path}/out").collect()]
+    assert sorted(names) == [f"{run}-{number}.dcm" for run in range(2) for number in range(3)]
 
 
 def _make_counter() -> Any:

@@ -363,6 +363,37 @@ def _poisoned_creators() -> Iterator[bytes]:
         yield make("SIEMENS MR HEADEX ", number)
 
 
+def _cut_sequences(*, delimited: bool) -> Iterator[bytes]:
+    def make(number: int) -> bytes:
+        items = [item(_named(number + at), delimited=delimited) for at in range(3)]
+        return make_file(FIRST, SERIES, sequence(0x00400275, *items, delimited=delimited))
+
+    for number in (1, 2, 3, 4):
+        yield make(number)
+    whole = make(5)
+    for count in range(1, len(item(_named(5), delimited=True)) + 9):
+        yield whole[:-count]
+
+
+def _values_of_all_sorts() -> Iterator[bytes]:
+    names = ("A^B", "A=B=C", "A\\B", 'A"B', "\xc4^B", " A ", "", "  ", "=", "A\0\0", "A\t")
+    numbers = ("1", "-1.5", "1\\2", " 1\\ 2 ", "+1", "01", "1e5", "", " ", "\\", "1\\", "x", "1 2")
+    for turn in range(2):
+        for number in range(40):
+            name, measure = names[number * 7 % 11], numbers[number * (turn + 3) % 13]
+            yield make_file(
+                element(0x00080005, "CS", "ISO_IR 100"),
+                FIRST,
+                element(0x00081030, "LO", name),
+                element(0x00100010, "PN", name),
+                element(0x00104000, "LT", name),
+                element(0x00180050, "DS", measure),
+                SERIES,
+                element(0x00200013, "IS", measure),
+                sequence(0x00400275, item(element(0x00101030, "DS", measure), _named(number))),
+            )
+
+
 CASES: dict[str, tuple[Callable[[], list[bytes]], Limits]] = {
     "float pixels of fragments": (
         lambda: list(_raw_float_pixels(item() + item(b"abcd") + SEQUENCE_END)),
@@ -406,6 +437,12 @@ CASES: dict[str, tuple[Callable[[], list[bytes]], Limits]] = {
     "an invalid VR past the window": (lambda: list(_invalid_vr_past_window()), DEFAULT_LIMITS),
     "big endian palindromes": (lambda: list(_palindromes()), DEFAULT_LIMITS),
     "a length like a VR": (lambda: list(_length_like_a_vr()), DEFAULT_LIMITS),
+    "a sequence that is cut": (lambda: list(_cut_sequences(delimited=False)), DEFAULT_LIMITS),
+    "a delimited sequence that is cut": (
+        lambda: list(_cut_sequences(delimited=True)),
+        DEFAULT_LIMITS,
+    ),
+    "values of all sorts": (lambda: list(_values_of_all_sorts()), DEFAULT_LIMITS),
     "another creator": (lambda: list(_poisoned_creators()), DEFAULT_LIMITS),
     "one series of CT": (lambda: [make_ct(number) for number in range(12)], DEFAULT_LIMITS),
 }

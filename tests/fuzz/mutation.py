@@ -31,8 +31,8 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE_UID,
 )
 from dicomframe.dicom.header import Header, Learned, read_header
-from dicomframe.dicom.tags import parse_tags, typed_values
 from dicomframe.scan.feeding import feed
+from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.bad_files import BAD_FILES
 from dicomframe.testing.details import is_free_of_values
 from dicomframe.testing.samples import make_ct, real_files

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 ANSWERED = ("slow_down", "too_many", "reset", "cut", "stall")
-"""Faults of any request that reads: 503, 429, connection reset before the answer, connection
-closed in the middle of a body, no answer for a while."""
+"""Faults of any request: 503, 429, connection reset before the answer, connection closed in the
+middle of a body, no answer for a while."""
 
 DISTORTED = ("short", "wrong_range", "unmarked_range", "changed")
 """Faults of the answer to a read of an object: half of the bytes and a header that says so; as
@@ -36,7 +36,7 @@ class Rule:
     times
         How often for each different request (method, URL, range); None for always.
     requests
-        The kinds of requests that are meant, of ``get``, ``head`` and ``list``.
+        The kinds of requests that are meant, of ``get``, ``head``, ``list``, ``post`` and ``put``.
     """
 
     fault: str
@@ -57,7 +57,8 @@ class Faults:
         For each fault how likely it is. Drawn from `seed` and the request alone, so the order of
         requests does not matter; the same request sent again after a fault always succeeds.
     requests
-        The kinds of requests that `probability` is for, of ``get``, ``head`` and ``list``.
+        The kinds of requests that `probability` is for, of ``get``, ``head``, ``list``,
+        ``post`` and ``put``.
     rules
         Faults of certain keys; the first that applies goes before `probability`.
     stall_seconds
@@ -82,9 +83,9 @@ class Faults:
 class Counts:
     """What passed a proxy since it was reset.
 
-    The kinds of requests are ``get`` (bytes of an object), ``head``, ``list``, ``redirect`` (of
-    WebHDFS, to the node that has the bytes) and ``other``. Bytes are those of the bodies that
-    were sent to the client.
+    The kinds of requests are ``get`` (bytes of an object), ``head``, ``list``, ``post``, ``put``,
+    ``redirect`` (of WebHDFS, to the node that has the bytes) and ``other``. Bytes are those of
+    the bodies that were sent to the client.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
@@ -121,7 +122,9 @@ class Request:
         if self.method == "GET":
             is_list = not key or "list-type=" in url.query
             return ("list" if is_list else "get"), unquote(key)
-        return ("head" if self.method == "HEAD" else "other"), unquote(key)
+        return {"HEAD": "head", "POST": "post", "PUT": "put"}.get(self.method, "other"), unquote(
+            key
+        )
 
 
 class Dice:
@@ -162,7 +165,7 @@ class Dice:
 
 
 def _fits(fault: str, request: Request, kind: str) -> bool:
-    if kind not in ("get", "head", "list"):
+    if kind not in ("get", "head", "list", "post", "put"):
         return False
     if fault in ANSWERED:
         return fault != "cut" or kind != "head"

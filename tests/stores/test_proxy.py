@@ -191,7 +191,7 @@ def test_requests_are_counted_by_their_kind(s3: S3Server, s3_proxy: Proxy, key: 
     store.pipe_file(f"{folder}/written through the proxy", BODY)
     assert store.cat_file(f"{folder}/written through the proxy") == BODY
     counts = s3_proxy.counts.requests
-    assert (counts["list"], counts["get"], counts["other"]) == (1, 1, 1)
+    assert (counts["list"], counts["get"], counts["put"]) == (1, 1, 1)
 
 
 def test_webhdfs_goes_through_the_proxy_redirects_included(

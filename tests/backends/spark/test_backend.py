@@ -180,6 +180,27 @@ def test_function_that_is_shipped_brings_no_module_of_ours() -> None:
     assert "read_partitions" not in function.__globals__
 
 
+IN_A_WORKER = """
+import gc, sys
+import pyarrow as pa
+from dicomframe.plugin import plan_read
+from dicomframe_spark.task import make_task
+
+task = make_task(plan_read(sys.argv[1], npartitions=1), ["origin", "metadata"])
+before = len(gc.get_objects())
+rows = sum(batch.num_rows for batch in task(iter([pa.record_batch({"id": [0]})])))
+print(rows, before, len(gc.get_objects()))
+"""
+
+
+def test_collector_finds_no_modules_to_look_through_behind_a_task(run_program: Any) -> None:
+    """PySpark's worker runs it behind each task, which took longer than most tasks."""
+    done = run_program(dict(os.environ), source=IN_A_WORKER)
+    rows, before, after = map(int, done.stdout.split())
+    assert rows == 13
+    assert after < before / 10, done.stdout
+
+
 CONNECT = """
 import sys
 from pathlib import Path
@@ -276,7 +297,11 @@ def test_user_without_a_session_gets_a_local_one(run_program: Any) -> None:
 
 
 def test_session_of_spark_connect_gives_the_same(run_program: Any) -> None:
-    done = run_program({**os.environ, "PYSPARK_PYTHON": sys.executable}, source=CONNECT)
+    changed = {
+        "PYSPARK_PYTHON": sys.executable,
+        "SPARK_TESTING": "yes",  # the server takes a free port, not always the same
+    }
+    done = run_program({**os.environ, **changed}, source=CONNECT)
     assert done.returncode == 0, done.stdout
     assert "pyspark.sql.connect.dataframe" in done.stdout
     assert done.stdout.count("partitions 20") == 2

@@ -72,7 +72,12 @@ def test_pixels_are_read_for_the_rows_that_are_left_on_connect(
 ) -> None:
     done = subprocess.run(
         [sys.executable, str(PROGRAM), "local[2]", str(many_files), str(tmp_path)],
-        env={**os.environ, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"},
+        env={
+            **os.environ,
+            "PYSPARK_PYTHON": sys.executable,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_TESTING": "yes",  # the server takes a free port, not always the same
+        },
         capture_output=True,
         text=True,
         check=False,

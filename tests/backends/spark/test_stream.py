@@ -27,10 +27,16 @@ def inbox(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def arrive(inbox: Path) -> Callable[..., None]:
-    def arrive(*names: str) -> None:
+def arrive(inbox: Path, tmp_path: Path) -> Callable[..., None]:
+    """Return what lets a file appear whole: a stream that runs takes half a file for a file."""
+
+    def arrive(*names: str, content: bytes | None = None, changed: int | None = None) -> None:
         for name in names:
-            (inbox / name).write_bytes(make_ct())
+            file = tmp_path / "on its way"
+            file.write_bytes(make_ct() if content is None else content)
+            if changed is not None:
+                os.utime(file, (changed, changed))
+            file.rename(inbox / name)
 
     return arrive
 
@@ -83,9 +89,8 @@ def test_five_batches_and_restarts_give_each_file_once(
             query.stop()
             query = start()
         query.processAllAvailable()
-    (inbox / "late.dcm").write_bytes(make_ct())
-    os.utime(inbox / "late.dcm", (1, 1))
-    (inbox / "bad.dcm").write_bytes(make_ct()[:1000])
+    arrive("late.dcm", changed=1)
+    arrive("bad.dcm", content=make_ct()[:1000])
     query.processAllAvailable()
     query.stop()
     rows = spark.read.parquet(f"{tmp_path}/out").collect()

@@ -8,16 +8,17 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
+from at_hand import read
 
-from dicomframe.dicom.tags import parse_tags, typed_values
 from dicomframe.errors import UnknownTagError
+from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.samples import CT_UID, element, item, make_ct, make_file, sequence
 
 FIRST = element(0x00080060, "CS", "MR")
 
 
 @pytest.fixture
-def value_of(read: Any) -> Any:
+def value_of() -> Any:
     def value_of(path: str, *elements: bytes, data: bytes | None = None) -> Any:
         header = read(make_file(FIRST, *elements) if data is None else data)
         return typed_values(header, parse_tags([path]))[0]

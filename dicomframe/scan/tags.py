@@ -180,11 +180,28 @@ def _kind_of(vr: str, vm: str) -> tuple[Kind, bool]:
 
 def typed_values(header: Header, columns: Sequence[TagColumn]) -> list[Any]:
     """Return the value of each column in one file, None where there is none that fits."""
-    values = []
+    values: list[Any] = []
     for column in columns:
         member = header.find(column.path[0])
-        values.append(None if member is None else _typed_value(member, column))
+        if member is None:
+            values.append(None)
+        elif len(column.path) > 1 or len(member) > _LONGEST_KEPT:
+            values.append(_typed_value(member, column))
+        else:
+            # A member begins with its tag, which settles the kind: neighbours share most of them.
+            value = _kept.get(member, _UNKNOWN)
+            if value is _UNKNOWN:
+                if len(_kept) >= _MOST_KEPT:
+                    _kept.clear()
+                value = _kept[member] = _typed_value(member, column)
+            values.append(value)
     return values
+
+
+_LONGEST_KEPT = 512
+_MOST_KEPT = 4096
+_UNKNOWN = object()
+_kept: dict[bytes, Any] = {}
 
 
 def _typed_value(member: bytes, column: TagColumn) -> Any:

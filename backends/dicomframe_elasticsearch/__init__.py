@@ -1,0 +1,1 @@
+"""The sinks Elasticsearch and OpenSearch: one way to write, two official clients."""
