@@ -16,9 +16,10 @@ from dicomframe.dicom.fragments import FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.dicom.links import PIXELS
 from dicomframe.dicom.members import find_member, replace_member
 from dicomframe.dicom.scopes import Job
-from dicomframe.dicom.template import PIXELS, Trail
+from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window
 

@@ -8,9 +8,10 @@ from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import learn_item
 from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.links import Around, Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job, Sequence
-from dicomframe.dicom.template import Around, Slot, Template, Trail
+from dicomframe.dicom.template import Template, Trail
 
 _LONGEST_ITEM_BYTES = 8192
 _MOST_LESSONS = 32

@@ -14,8 +14,7 @@ from dicomframe.dicom.encodings import DEFLATED_UIDS, EXPLICIT_LITTLE, Encoding,
 from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
-from dicomframe.dicom.template import (
+from dicomframe.dicom.links import (
     END,
     PIXELS,
     SAME_LENGTH,
@@ -26,9 +25,9 @@ from dicomframe.dicom.template import (
     Link,
     Part,
     Slot,
-    Template,
-    Trail,
 )
+from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
+from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import UnfitValue
 from dicomframe.dicom.walk import Walk

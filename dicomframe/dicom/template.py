@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Hashable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from dicomframe.dicom.bulk import BulkWriter
-from dicomframe.dicom.elements import Context, Entry
-from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
-from dicomframe.dicom.text import Charset
+from dicomframe.dicom.links import PIXELS, SAME_LENGTH, SEQUENCE, SILENT, VALUE, Link, Part, Slot
 from dicomframe.dicom.values import (
     EMPTY,
     UnfitValue,
@@ -26,106 +24,10 @@ from dicomframe.dicom.values import (
     write_numbers,
 )
 
-VALUE, SAME_LENGTH, SILENT, SEQUENCE, PIXELS, END = range(6)
-"""How what varies is taken: encoded, also if its length may not vary; passed over; item by item.
-
-The last two end a data set.
-"""
-
 _MOST_LINKS = 16
 _MOST_BYTES = 4 << 20
 _PART_BYTES = 200
 _STRIDE_BYTES = 256
-
-
-class Around(NamedTuple):
-    """What the items of a sequence take from around it."""
-
-    tag: int
-    encoding: Encoding
-    charset: Charset
-    signed: bool
-
-    def context(self) -> Context:
-        """Return the context with which an item begins."""
-        return Context(self.charset, signed=self.signed)
-
-
-class Slot(NamedTuple):
-    """How an element is taken whose value varies.
-
-    Attributes
-    ----------
-    mode : int
-        `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
-    entry : Entry
-        What its tag and VR decide.
-    longest : int
-        A longer value stays in the file; where the length stays, the length.
-    around : Around
-        What the value depends on besides its bytes.
-    place : object
-        Where the data set stands behind it: links learned at equal places serve each other.
-        None if they must not.
-    elements, depth : int
-        At an `END`: what the whole item counts against these limits.
-    """
-
-    mode: int
-    entry: Entry
-    longest: int
-    around: Around
-    place: Hashable | None = None
-    elements: int = 0
-    depth: int = 0
-
-
-class Part(NamedTuple):
-    """One element within a link, in bytes of the data set and of the JSON.
-
-    Attributes
-    ----------
-    tag : int
-        The element.
-    head, field : int
-        Bytes before what varies if anything does, and of that.
-    text, json : int
-        The same for the JSON.
-    slot : Slot or None
-        How it varies; None if it must not.
-    """
-
-    tag: int
-    head: int
-    field: int
-    text: int
-    json: int
-    slot: Slot | None
-
-
-class Link:
-    """A run that stays, its JSON, and what varies behind it; then `after` comes.
-
-    `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. `members` tells where in the text members are, once one was asked for.
-    `at_hand` is what `follow` needs: a plain tuple, which is the fastest to take apart.
-    """
-
-    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
-
-    def __init__(
-        self, run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]
-    ) -> None:
-        self.run = run
-        self.text = text
-        self.parts = parts
-        self.slot = slot
-        self.after = after
-        self.members: dict[int, tuple[int, int]] = {}
-        mode, entry, longest, around = slot[:4]
-        encode = entry.encode
-        how = mode, entry.length_bytes, entry.unpack_length, encode, get_plain_form(encode)
-        self.at_hand = (run, len(run), text, *how, around.charset, longest, after, slot)
 
 
 class Source(Protocol):
@@ -339,7 +241,7 @@ class Template:
         del links[_MOST_LINKS:]
 
     def split(self, trail: Trail, buffer: bytes) -> bool:
-        """Let the value vary that a data set and the link most like it differ in first.
+        """Let the values vary that a data set and the link most like it differ in.
 
         Return whether the data set can go on then: not where it differs in more than a value, or
         in one that decides how others are read.
@@ -353,16 +255,25 @@ class Template:
             return False
         number = counts.index(shared)
         link = links[number]
-        at, cut, text_cut = _find_part(link, shared)
-        part = link.parts[at]
-        if part.slot is None or shared < cut:
+        run, text, parts = link.run, link.text, link.parts
+        found = _find_part(parts, shared)
+        if found is None:
             return False
-        after = self.at(part.slot.place)
-        run, text = link.run[cut + part.field :], link.text[text_cut + part.json :]
-        self.add(after, Link(run, text, link.parts[at + 1 :], link.slot, link.after))
-        first = link.run[:cut], link.text[:text_cut]
-        links[number] = Link(*first, link.parts[: at + 1], part.slot, after)
-        self.bytes += _weigh(links[number]) - _weigh(link)
+        del links[number]
+        self.bytes -= _weigh(link)
+        while found is not None:
+            at, cut, text_cut, slot = found
+            known, links = links, self.at(slot.place)
+            known.insert(0, Link(run[:cut], text[:text_cut], parts[: at + 1], slot, links))
+            self.bytes += _weigh(known[0])
+            run, text = run[cut + parts[at].field :], text[text_cut + parts[at].json :]
+            parts = parts[at + 1 :]
+            position = -1 if links else _skip(slot, buffer, position + cut)
+            if position < 0:
+                break
+            shared = _count_shared(run, buffer, position)
+            found = None if position + shared >= len(buffer) else _find_part(parts, shared)
+        self.add(links, Link(run, text, parts, link.slot, link.after))
         return True
 
 
@@ -370,15 +281,29 @@ def _weigh(link: Link) -> int:
     return len(link.run) + len(link.text) + _PART_BYTES * (1 + len(link.parts))
 
 
-def _find_part(link: Link, offset: int) -> tuple[int, int, int]:
-    """Return which part is at an offset of the run, and where it may vary in run and text."""
+def _find_part(parts: list[Part], offset: int) -> tuple[int, int, int, Slot] | None:
+    """Return which part is at an offset of a run, where it varies in run and text, and how.
+
+    None if it must not vary, differs before what varies, or is the last one, which varies already.
+    """
     start = text_start = 0
-    for number, part in enumerate(link.parts):
+    for number, part in enumerate(parts[:-1]):
         cut, text_cut = start + part.head, text_start + part.text
         start, text_start = cut + part.field, text_cut + part.json
-        if offset < start or part is link.parts[-1]:
-            return number, cut, text_cut
-    raise ValueError(offset)
+        if offset < start:
+            return (number, cut, text_cut, part.slot) if part.slot and cut <= offset else None
+    return None
+
+
+def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
+    """Return where the value that begins with its length field ends; -1 if that is not at hand."""
+    if slot.mode == SAME_LENGTH:
+        return begin + slot.longest
+    start = begin + slot.entry.length_bytes
+    if start > len(buffer):
+        return -1
+    stop = start + slot.entry.unpack_length(buffer, begin)[0]
+    return stop if stop < len(buffer) else -1
 
 
 def _count_shared(run: bytes, buffer: bytes, position: int) -> int:

@@ -1,0 +1,107 @@
+"""What a template is made of: bytes that stay, and how what varies between them is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple
+
+from dicomframe.dicom.elements import Context, Entry
+from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.text import Charset
+from dicomframe.dicom.values import get_plain_form
+
+VALUE, SAME_LENGTH, SILENT, SEQUENCE, PIXELS, END = range(6)
+"""How what varies is taken: encoded, also if its length may not vary; passed over; item by item.
+
+The last two end a data set.
+"""
+
+
+class Around(NamedTuple):
+    """What the items of a sequence take from around it."""
+
+    tag: int
+    encoding: Encoding
+    charset: Charset
+    signed: bool
+
+    def context(self) -> Context:
+        """Return the context with which an item begins."""
+        return Context(self.charset, signed=self.signed)
+
+
+class Slot(NamedTuple):
+    """How an element is taken whose value varies.
+
+    Attributes
+    ----------
+    mode : int
+        `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
+    entry : Entry
+        What its tag and VR decide.
+    longest : int
+        A longer value stays in the file; where the length stays, the length.
+    around : Around
+        What the value depends on besides its bytes.
+    place : object
+        Where the data set stands behind it: links learned at equal places serve each other.
+        None if they must not.
+    elements, depth : int
+        At an `END`: what the whole item counts against these limits.
+    """
+
+    mode: int
+    entry: Entry
+    longest: int
+    around: Around
+    place: Hashable | None = None
+    elements: int = 0
+    depth: int = 0
+
+
+class Part(NamedTuple):
+    """One element within a link, in bytes of the data set and of the JSON.
+
+    Attributes
+    ----------
+    tag : int
+        The element.
+    head, field : int
+        Bytes before what varies if anything does, and of that.
+    text, json : int
+        The same for the JSON.
+    slot : Slot or None
+        How it varies; None if it must not.
+    """
+
+    tag: int
+    head: int
+    field: int
+    text: int
+    json: int
+    slot: Slot | None
+
+
+class Link:
+    """A run that stays, its JSON, and what varies behind it; then `after` comes.
+
+    `parts` tells of the elements in the run; it ends with the head of the last one, which varies
+    as its `slot` tells. `members` tells where in the text members are, once one was asked for.
+    `at_hand` is what `follow` needs: a plain tuple, which is the fastest to take apart.
+    """
+
+    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
+
+    def __init__(
+        self, run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]
+    ) -> None:
+        self.run = run
+        self.text = text
+        self.parts = parts
+        self.slot = slot
+        self.after = after
+        self.members: dict[int, tuple[int, int]] = {}
+        mode, entry, longest, around = slot[:4]
+        encode = entry.encode
+        how = mode, entry.length_bytes, entry.unpack_length, encode, get_plain_form(encode)
+        self.at_hand = (run, len(run), text, *how, around.charset, longest, after, slot)
