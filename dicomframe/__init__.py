@@ -3,6 +3,7 @@
 from dicomframe.api import read_bulk_data, read_dicom, scan_dicom
 from dicomframe.catalog.catalog import Catalog
 from dicomframe.catalog.indexing import index_dicom
+from dicomframe.catalog.query import query_catalog
 from dicomframe.catalog.reading import read_catalog
 from dicomframe.catalog.reports import IndexProgress, IndexReport
 from dicomframe.errors import (
@@ -53,6 +54,7 @@ __all__ = [
     "UnknownTagError",
     "__version__",
     "index_dicom",
+    "query_catalog",
     "read_bulk_data",
     "read_catalog",
     "read_dicom",

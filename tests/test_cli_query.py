@@ -20,8 +20,7 @@ import pytest
 from cohort import COHORT, known_cohort
 from commands import CONTROL, Run, assert_one_sentence, run_on_terminal, run_process
 
-from dicomframe import Catalog, Manifest, index_dicom, scan_dicom
-from dicomframe.catalog.query import query_catalog
+from dicomframe import Catalog, Manifest, index_dicom, query_catalog, scan_dicom
 from dicomframe.cli.exporting import FORMATS
 from dicomframe.testing.archive import write_archive
 from dicomframe.testing.samples import element, make_ct, make_file

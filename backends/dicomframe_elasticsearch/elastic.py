@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from elastic_transport import ConnectionError as NoConnection
-from elastic_transport import ConnectionTimeout, TlsError
+from elastic_transport import ConnectionTimeout, SerializationError, TlsError
 from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError, __versionstr__
 
 from dicomframe.sinks.plugin import Sink, SinkConnection, SinkError, Target, hookimpl
@@ -97,7 +97,8 @@ class _Client(Client):
             raise SinkError(
                 f"the certificate of {self._target!r} is not trusted; give the option 'ca_certs'"
             ) from None
-        except (NoConnection, ConnectionTimeout):
+        except (NoConnection, ConnectionTimeout, SerializationError):
+            # The last is an answer of something in between, whose status the client hides.
             raise HttpFault(None) from None
 
     def _stranger(self) -> SinkError:

@@ -25,8 +25,13 @@ def find_schema(frame: Any) -> pa.Schema | None:
 
 def map_batches(frame: DataFrame, task: BatchTask) -> pa.Table:
     """Return the rows that `task` yields for the partitions of `frame`."""
-    names = ("`" + name.replace("`", "``") + "`" for name in task.columns)
-    wanted = frame.select(*map(functions.col, names))
+    # By other names: mapInArrow takes no column whose name has a dot or a backtick.
+    wanted = frame.select(
+        *(
+            functions.col("`" + name.replace("`", "``") + "`").alias(f"column{number}")
+            for number, name in enumerate(task.columns)
+        )
+    )
     rows = wanted.mapInArrow(make_batch_task(task), make_spark_schema(task.schema))
     return rows.toArrow().cast(task.schema)
 

@@ -13,7 +13,7 @@ from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 from dicomframe.plugin import InvalidOptionError, Partition, PartitionReader
 from dicomframe_spark.schema import make_spark_schema
 from dicomframe_spark.source_options import SourceOptions, parse_options
-from dicomframe_spark.task import fit_batch
+from dicomframe_spark.task import fit_batch, spare_collector
 
 
 class DicomDataSource(DataSource):  # type: ignore[misc]
@@ -159,6 +159,7 @@ def read_rows(
     for batch in partition.reader(partition.partition, asked):
         for fitted in fit_batch(_sound_rows(batch, mode).select(columns)):
             yield _as_spark_wants(fitted)
+    spare_collector()
 
 
 class CorruptFileError(RuntimeError):

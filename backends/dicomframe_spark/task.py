@@ -132,8 +132,10 @@ def run_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterato
 
 
 def run_batches(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what a task yields for the rows of a partition."""
-    yield from pickle.loads(payload)(batches)  # noqa: S301  (ours, of make_batch_task)
+    """Yield what a task yields for the rows of a partition, whose columns are those of the task."""
+    task = pickle.loads(payload)  # noqa: S301  (ours, of make_batch_task)
+    names = list(task.columns)
+    yield from task(pa.RecordBatch.from_arrays(batch.columns, names) for batch in batches)
 
 
 def read_places(payload: bytes, rows: Iterator[tuple[pa.Array, pa.Array]]) -> Iterator[pa.Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from dicomframe.scan.live_rows import drop_dead, gone_keys
 __all__ = ["Merge", "MergeTask", "choose_merges"]
 
 _MOST_SMALL_PARTS = 8
-_MERGED_ROWS = 32_768
+_MERGED_ROWS = 16_384
 _MERGED_BYTES = 32 << 20
 _SMALL_ROWS = _MERGED_ROWS // 2
 _SMALL_BYTES = _MERGED_BYTES // 2
@@ -115,15 +116,15 @@ def _choose_small(parts: Sequence[tuple[int, Part]]) -> set[int]:
 
 
 def _in_groups(numbers: Sequence[int], parts: Sequence[Part]) -> Iterator[list[int]]:
-    """Yield numbers whose parts together are not too large, in their order."""
-    group: list[int] = []
-    rows = size = 0
-    for number in numbers:
-        part = parts[number]
-        if group and (rows + part.rows > _MERGED_ROWS or size + part.bytes > _MERGED_BYTES):
-            yield group
-            group, rows, size = [], 0, 0
-        group.append(number)
-        rows, size = rows + part.rows, size + part.bytes
-    if group:
-        yield group
+    """Yield numbers whose parts together make one part, in their order and of like weight."""
+    weights = [
+        max(parts[number].rows / _MERGED_ROWS, parts[number].bytes / _MERGED_BYTES)
+        for number in numbers
+    ]
+    share = sum(weights) / max(1, ceil(sum(weights)))
+    before = 0.0
+    groups: dict[int, list[int]] = {}
+    for number, weight in zip(numbers, weights, strict=True):
+        groups.setdefault(int((before + weight / 2) / share), []).append(number)
+        before += weight
+    yield from groups.values()

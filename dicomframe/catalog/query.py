@@ -72,8 +72,7 @@ def query_catalog(
     Examples
     --------
     >>> import tempfile
-    >>> from dicomframe import Catalog, index_dicom
-    >>> from dicomframe.catalog import query_catalog
+    >>> from dicomframe import Catalog, index_dicom, query_catalog
     >>> from dicomframe.testing.samples import real_files
     >>> folder = tempfile.mkdtemp()
     >>> report = index_dicom(real_files("MR_small.dcm"), folder)

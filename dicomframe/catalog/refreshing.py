@@ -78,6 +78,7 @@ def read_touched(
     run: int,
     asked: Mapping[str, Any],
     engine: Engine,
+    workers: Workers,
     tell: TellProgress,
 ) -> Done:
     """Read files and write their rows as parts of `run`.
@@ -96,6 +97,8 @@ def read_touched(
         What a run must have been asked for to take these parts up, if this one does not end.
     engine
         Who reads.
+    workers
+        The processes of this machine.
     tell
         Is told how far this is.
 
@@ -119,7 +122,7 @@ def read_touched(
     done = 0
     tell(IndexProgress("reading", done, total))
     tables = []
-    for count, told in _run(plan, task, engine, is_little=is_little):
+    for count, told in _run(plan, task, engine, workers, is_little=is_little):
         done += count
         tables.append(told)
         tell(IndexProgress("reading", done, total))
@@ -127,14 +130,12 @@ def read_touched(
 
 
 def _run(
-    plan: ReadPlan, task: IndexTask, engine: Engine, *, is_little: bool
+    plan: ReadPlan, task: IndexTask, engine: Engine, workers: Workers, *, is_little: bool
 ) -> Iterator[tuple[int, pa.Table]]:
     """Yield what tasks told, with the number of files behind it."""
     if engine.name is None:
-        count = 1 if is_little else min(count_cpus(), len(plan.partitions))
-        with Workers(count) as workers:
-            for partition, told in workers.map(task, plan.partitions):
-                yield len(partition), pa.Table.from_batches([told])
+        for partition, told in workers.map(task, plan.partitions, is_little=is_little):
+            yield len(partition), pa.Table.from_batches([told])
         return
     backend = registry.get_backend(engine.name)
     size = -(-len(plan.partitions) // _WAVES)

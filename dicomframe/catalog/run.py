@@ -64,6 +64,10 @@ class Run:
 
     def go(self, listing: Listing, selection: Selection) -> IndexReport:
         """Write the next state if anything has changed; return the report."""
+        with Workers(count_cpus()) as workers:
+            return self._go(listing, selection, workers)
+
+    def _go(self, listing: Listing, selection: Selection, workers: Workers) -> IndexReport:
         asked = {
             "tags": dict(self.before.tags),
             "limits": asdict(self.options.limits),
@@ -73,13 +77,20 @@ class Run:
         changes = find_changes(listing, self._load(unfinished), selection)
         number = unfinished.last_run + 1
         done = read_touched(
-            changes.touched, self.options, self.place, number, asked, self.engine, self.tell
+            changes.touched,
+            self.options,
+            self.place,
+            number,
+            asked,
+            self.engine,
+            workers,
+            self.tell,
         )
         is_new = changes.new or changes.changed or changes.vanished or unfinished.parts
         if self.before.number and not is_new and self._is_read_alike(changes, done):
             self.place.remove(part.name for _, part in done.parts)
             return self._report(self.before, changes, done, unfinished)
-        state = self._next_state(changes, done, number)
+        state = self._next_state(changes, done, number, workers)
         report = self._report(state, changes, done, unfinished)
         told = {name: value for name, value in asdict(report).items() if name in _OF_A_RUN}
         write_state(self.place, replace(state, report=told))
@@ -112,7 +123,7 @@ class Run:
         both = [each.sort_by("origin") for each in (old, pa.concat_tables(new))]
         return bool(both[0].equals(both[1]))
 
-    def _next_state(self, changes: Changes, done: Done, number: int) -> State:
+    def _next_state(self, changes: Changes, done: Done, number: int, workers: Workers) -> State:
         """Write what the state behind that of before needs; return it."""
         known = changes.known
         parts = dict(enumerate([*known.parts_now(), *done.parts]))
@@ -121,14 +132,14 @@ class Run:
         merged = 0
         if merges:
             self.tell(IndexProgress("merging", 0, rows))
-        with Workers(1 if rows < _FEW_ROWS else min(count_cpus(), len(merges))) as workers:
-            for merge, made in workers.map(MergeTask(self.place, number), merges):
-                for at in merge.numbers:
-                    del parts[at]
-                if made is not None:
-                    parts[merge.numbers[0]] = merge.frame, made
-                merged += merge.rows
-                self.tell(IndexProgress("merging", merged, rows))
+        task = MergeTask(self.place, number)
+        for merge, made in workers.map(task, merges, is_little=rows < _FEW_ROWS):
+            for at in merge.numbers:
+                del parts[at]
+            if made is not None:
+                parts[merge.numbers[0]] = merge.frame, made
+            merged += merge.rows
+            self.tell(IndexProgress("merging", merged, rows))
         kept: dict[str, tuple[Part, ...]] = {
             frame: tuple(part for _, (each, part) in sorted(parts.items()) if each == frame)
             for frame in FRAMES

@@ -33,7 +33,7 @@ class Workers:
     Parameters
     ----------
     count
-        How many processes; they start with the first work. One is this process itself.
+        How many processes; they start with the first work that is for them.
     """
 
     def __init__(self, count: int) -> None:
@@ -56,15 +56,19 @@ class Workers:
                 self._held.close()
             self._pool.shutdown(cancel_futures=True)
 
-    def map(self, work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[tuple[_In, _Out]]:
+    def map(
+        self, work: Callable[[_In], _Out], items: Iterable[_In], *, is_little: bool
+    ) -> Iterator[tuple[_In, _Out]]:
         """Yield each item with what `work` returns for it, in the order of their ends.
+
+        Little work is done here, unless the processes are there already.
 
         Raises
         ------
         CatalogError
             A process died.
         """
-        if self._count < 2:
+        if self._count < 2 or (is_little and self._pool is None):
             for item in items:
                 yield item, work(item)
             return

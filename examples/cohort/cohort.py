@@ -6,8 +6,14 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from dicomframe import Catalog, DicomFrames, index_dicom, read_dicom, write_search
-from dicomframe.catalog.query import query_catalog
+from dicomframe import (
+    Catalog,
+    DicomFrames,
+    index_dicom,
+    query_catalog,
+    read_dicom,
+    write_search,
+)
 
 WOMEN_OF_20_TO_25 = "PatientSex = 'F' AND PatientAge BETWEEN 20 AND 25 AND Modality = 'MR'"
 COLUMNS = ["origin", "size", "PatientID", "PatientAge", "StudyDate"]

@@ -17,8 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from cohort import COHORT, known_cohort
 
-from dicomframe import Catalog, DicomFrameError, InvalidOptionError, UnknownTagError, index_dicom
-from dicomframe.catalog.query import query_catalog, stream_query
+from dicomframe import (
+    Catalog,
+    DicomFrameError,
+    InvalidOptionError,
+    UnknownTagError,
+    index_dicom,
+    query_catalog,
+)
+from dicomframe.catalog.query import stream_query
 from dicomframe.testing.archive import write_archive
 from dicomframe.testing.samples import make_ct
 

@@ -86,9 +86,9 @@ def start_hbase() -> Iterator[HBaseServer]:
         java += ["-cp", f"{folder}:{classes}"]
         master = [*java, "-Xmx768m", "org.apache.hadoop.hbase.master.HMaster", "start"]
         gateway = [*java, "-Xmx256m", "org.apache.hadoop.hbase.rest.RESTServer", "start"]
-        # They start side by side: only the last one is waited for.
-        stack.enter_context(run_server(master, logs[0], lambda: True))
-        stack.enter_context(run_server(gateway, logs[1], lambda: _is_ready(server)))
+        # They start side by side: only the one that takes longer is waited for.
+        stack.enter_context(run_server(gateway, logs[1], lambda: True))
+        stack.enter_context(run_server(master, logs[0], lambda: _is_ready(server)))
         yield server
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -10,11 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from servers.faults import Faults
+from servers.nodes import SearchServer
 from servers.proxy import start_proxy
 from sinks.reading import count, search
 
 from dicomframe import read_dicom, write_search
+from dicomframe.sinks.plugin import ENTRY_POINT_GROUP, SinkSpec
+from dicomframe.sinks.registry import get_sink
 
+DOCS = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
 TAGS = ["PatientAge", "PatientSex", "Modality", "StudyDate", "PatientName", "SOPInstanceUID"]
 COHORT = (
     {"term": {"PatientSex": "F"}},
@@ -71,3 +76,40 @@ def test_cohort_is_exact_and_publishing_again_with_429_for_a_third_changes_nothi
     asked = sum(counts.requests.values())
     assert asked >= 40
     assert 0.2 < counts.faults["too_many"] / asked < 0.5
+
+
+def test_documented_search_finds_the_cohort(
+    elasticsearch: SearchServer,
+    opensearch: SearchServer,
+    archive: tuple[Path, pa.Table],
+) -> None:
+    truth = archive[1]
+    sound = truth.filter(pc.is_null(truth["reason"])).slice(0, 5_000)
+    (code,) = re.findall(r"^```python elasticsearch\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+    origins = dict(
+        zip(sound["SOPInstanceUID"].to_pylist(), sound["origin"].to_pylist(), strict=True)
+    )
+    for sink, server in (("elasticsearch", elasticsearch), ("opensearch", opensearch)):
+        name = f"docs-{uuid4().hex}"
+        write_search(sound, f"{sink}+{server.endpoint}/{name}", tags=["PatientSex", "PatientAge"])
+        own = code.replace("http://localhost:9200", server.endpoint).replace('"images"', repr(name))
+        if sink == "opensearch":
+            own = own.replace("from elasticsearch", "from opensearchpy")
+            own = own.replace("import Elasticsearch", "import OpenSearch as Elasticsearch")
+        names: dict[str, Any] = {}
+        exec(own, names)
+        assert len(names["origins"]) > 20
+        assert set(names["origins"]) == {origins[uid] for uid in wanted(sound)}
+
+
+def test_options_kinds_and_the_hook_are_documented() -> None:
+    section = DOCS.split("## Elasticsearch and OpenSearch")[1].split("\n## ")[0]
+    for sink in ("elasticsearch", "opensearch"):
+        assert all(f"`{name}`" in section for name in get_sink(sink).options)
+    assert ENTRY_POINT_GROUP in DOCS
+    assert [name for name in vars(SinkSpec) if not name.startswith("_")] == [
+        "dicomframe_register_sink"
+    ]
+    assert "`dicomframe_register_sink`" in DOCS
+    for name in ("ServerBusy", "BatchRefused", "SinkError", "SinkConformance"):
+        assert name in DOCS
