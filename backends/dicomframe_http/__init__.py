@@ -49,13 +49,14 @@ class HttpServer:
             # Latin-1 is what requests itself would take.
             user, password = (str(options[name]).encode() for name in ("user", "password"))
             self._session.auth = (user, password)
+        self._verify: bool | str = True
         if "ca_certs" in options:
             path = str(options["ca_certs"])
             if not Path(path).is_file():
                 raise InvalidOptionError(
                     f"the option 'ca_certs' names no file here, found {path!r}"
                 )
-            self._session.verify = path
+            self._verify = path
 
     def ask(
         self,
@@ -101,6 +102,8 @@ class HttpServer:
                 json=body,
                 data=form,
                 timeout=self._timeout_seconds,
+                # Of the session it would give way to REQUESTS_CA_BUNDLE.
+                verify=self._verify,
                 allow_redirects=False,
             )
         except requests.exceptions.SSLError:

@@ -38,12 +38,12 @@ class Retrier:
     target
         What the connection is to, for messages.
     attempts
-        How often one request is sent.
+        How often one request is sent, `ATTEMPTS` by default.
     """
 
-    def __init__(self, target: Target, attempts: int = ATTEMPTS) -> None:
+    def __init__(self, target: Target, attempts: int | None = None) -> None:
         self._target = target
-        self._budget = RetryBudget(Transfer(attempts=attempts))
+        self._budget = RetryBudget(Transfer(attempts=attempts or ATTEMPTS))
 
     def call(self, function: Callable[[], Answer]) -> Answer:
         """Return what `function` returns.

@@ -95,7 +95,7 @@ def test_an_answer_that_is_lost_makes_documents_updated_and_not_double(
 def test_a_server_that_goes_down_is_told_and_a_rerun_completes(
     url: str, shaky: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retrying.Retrier.__init__, "__defaults__", (3,))
+    monkeypatch.setattr(retrying, "ATTEMPTS", 3)
     table = make_table(ROWS)
     done: list[int] = []
 

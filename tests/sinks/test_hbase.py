@@ -20,10 +20,14 @@ from servers.faults import Faults
 from servers.hbase import HBaseServer
 from servers.proxy import Proxy, start_proxy
 
-from dicomframe import SinkError, write_search
+from dicomframe import SinkError, read_dicom, write_search
 from dicomframe.sinks.plugin import Document, Field, Outcome, Target
+from dicomframe.testing.samples import real_files
 from dicomframe.testing.sinks import FIELDS, SinkConformance, make_document
 from dicomframe_hbase.rows import make_key, spell
+
+THIRD = 0.5
+"""A request that met a fault passes the next time, so of all of them a third does."""
 
 
 class TestHBase(SinkConformance):
@@ -179,13 +183,33 @@ def test_busy_server_loses_nothing(hbase: HBaseServer, proxy: Proxy, frame: pa.T
     part = frame.slice(0, 5_000)
     table = f"busy{uuid4().hex}"
     proxy.faults = Faults(
-        probability={"too_many": 1 / 3, "cut": 1 / 20}, requests=("get", "list", "post", "put")
+        probability={"too_many": THIRD, "cut": 1 / 20}, requests=("get", "list", "post", "put")
     )
     report = write_search(part, f"hbase+{proxy.endpoint}/{table}")
-    assert proxy.counts.faults["too_many"] >= 5
+    counts = proxy.counts
+    asked = sum(counts.requests.values())
+    assert asked >= 20
+    assert 0.2 < counts.faults["too_many"] / asked < 0.5
     assert (report.written, report.updated, report.refused.num_rows) == (part.num_rows, 0, 0)
     found = hbase.scan(table, columns=["i:origin"])
     assert {row["i:origin"].decode() for row in found.values()} == set(part["origin"].to_pylist())
+
+
+def test_real_files_are_written_by_the_workers_of_dask(
+    hbase: HBaseServer, dask_processes: None
+) -> None:
+    tags = ["PatientName", "PatientAge", "StudyDate", "ImageType", "Rows", "PixelSpacing"]
+    dicom, _ = read_dicom(real_files(), engine="dask", tags=tags, pixels="none", npartitions=4)
+    place = f"real{uuid4().hex}"
+    report = write_search(dicom, f"hbase+{hbase.endpoint}/{place}")
+    assert report.refused.num_rows == 0
+    rows = dicom.compute()
+    assert report.documents == len(rows) > 50
+    found = {row["i:origin"]: row["m:json"] for row in hbase.scan(place).values()}
+    found = {origin.decode(): text.decode() for origin, text in found.items()}
+    assert len(found) == report.written  # some real files share a SOP Instance UID
+    texts = dict(zip(rows["origin"], rows["metadata"], strict=True))
+    assert all(texts[origin] == text for origin, text in found.items())
 
 
 def test_refused_document_is_reported_with_its_origin(hbase: HBaseServer, frame: pa.Table) -> None:

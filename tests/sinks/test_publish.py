@@ -16,6 +16,7 @@ from servers.nodes import SearchServer
 from sinks.reading import ask, count, fetch_all, search
 
 from dicomframe import index_dicom
+from dicomframe.sinks import retrying
 from dicomframe.testing.archive import write_archive
 from dicomframe.testing.sinks import SECRET
 
@@ -113,9 +114,7 @@ def test_terminal_gets_a_bar_and_a_pipe_the_summary_alone(
 def test_no_server_is_one_sentence_and_a_code_of_its_own(
     run: Run, indexed: tuple[Path, pa.Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dicomframe.sinks import retrying
-
-    monkeypatch.setattr(retrying.Retrier.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(retrying, "ATTEMPTS", 2)
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"opensearch+http://me:{SECRET}@127.0.0.1:{bound.getsockname()[1]}/x"

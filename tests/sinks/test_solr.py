@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import certifi
 import pyarrow as pa
 import pytest
 from servers.faults import Faults
 from servers.proxy import Proxy, start_proxy
 from servers.solr import SolrServer
+from servers.tls import start_tls
 
-from dicomframe import InvalidOptionError, SinkError, write_search
+from dicomframe import InvalidOptionError, SinkError, read_dicom, write_search
 from dicomframe.sinks.plugin import Document, Field, Outcome, Target
 from dicomframe.sinks.registry import get_sink
+from dicomframe.testing.samples import real_files
 from dicomframe.testing.sinks import FIELDS, VALUES, SinkConformance, make_document, make_table
 
 DOCS = (Path(__file__).parents[2] / "docs" / "search.md").read_text()
+THIRD = 0.5
+"""A request that met a fault passes the next time, so of all of them a third does."""
 MOMENTS = {field.name: field.kind for field in FIELDS if field.kind in ("date", "datetime")}
 
 
@@ -117,6 +122,19 @@ def test_server_without_tls_is_told(solr: SolrServer) -> None:
         write_search(make_table(1), url)
 
 
+def test_certificate_is_checked_with_the_file_of_the_option_only(
+    solr: SolrServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    certificates = tmp_path / "authority.pem"
+    with start_tls(solr.endpoint, certificates) as endpoint:
+        url = f"solr+{endpoint}/tls{uuid4().hex}"
+        with pytest.raises(SinkError, match="as the option 'ca_certs'"):
+            write_search(make_table(1), url)
+        report = write_search(make_table(10), url, options={"ca_certs": str(certificates)})
+    assert report.written == 10
+
+
 def test_certificates_that_cannot_be_read_are_told() -> None:
     with pytest.raises(InvalidOptionError, match="'ca_certs' names no file"):
         write_search(make_table(1), "solr+https://127.0.0.1:1/x", options={"ca_certs": "/nope"})
@@ -198,14 +216,33 @@ def test_busy_server_loses_nothing(solr: SolrServer, proxy: Proxy, frame: pa.Tab
     part = frame.slice(0, 5_000)
     core = f"busy{uuid4().hex}"
     proxy.faults = Faults(
-        probability={"too_many": 1 / 3, "cut": 1 / 20}, requests=("get", "list", "post")
+        probability={"too_many": THIRD, "cut": 1 / 20}, requests=("get", "list", "post")
     )
     report = write_search(part, f"solr+{proxy.endpoint}/{core}")
-    assert proxy.counts.faults["too_many"] >= 5
+    counts = proxy.counts
+    asked = sum(counts.requests.values())
+    assert asked >= 20
+    assert 0.2 < counts.faults["too_many"] / asked < 0.5
     assert (report.written, report.updated, report.refused.num_rows) == (part.num_rows, 0, 0)
     found = solr.select(core, "*:*", "id,origin")
     assert {row["origin"] for row in found} == set(part["origin"].to_pylist())
     assert len(found) == part.num_rows
+
+
+def test_real_files_are_written_by_the_workers_of_dask(
+    solr: SolrServer, dask_processes: None
+) -> None:
+    tags = ["PatientName", "PatientAge", "StudyDate", "ImageType", "Rows", "PixelSpacing"]
+    dicom, _ = read_dicom(real_files(), engine="dask", tags=tags, pixels="none", npartitions=4)
+    place = f"real{uuid4().hex}"
+    report = write_search(dicom, f"solr+{solr.endpoint}/{place}")
+    assert report.refused.num_rows == 0
+    rows = dicom.compute()
+    assert report.documents == len(rows) > 50
+    found = {row["origin"]: row["metadata"] for row in solr.select(place, "*:*")}
+    assert len(found) == report.written  # some real files share a SOP Instance UID
+    texts = dict(zip(rows["origin"], rows["metadata"], strict=True))
+    assert all(texts[origin] == text for origin, text in found.items())
 
 
 def test_refused_document_is_reported_with_its_origin(solr: SolrServer, frame: pa.Table) -> None:
