@@ -7,8 +7,9 @@ In each turn every way reads the headers of the same files once, one way after t
 order that changes from turn to turn, and returns the number of sound files and the bytes of their
 metadata. What is compared is wall time; CPU time of all processes together stands beside it, for
 it says more where the machine has other work. Starting an engine and its first job are timed
-apart. Spark's floor is its own share: the same job over rows that are ready-made, so that no file
-is read. Peers read a part of the files.
+apart, and some turns behind it are not compared, while Java compiles what it runs. Spark's floor
+is its own share: the same job over rows that are ready-made, so that no file is read. Peers read
+a part of the files.
 """
 
 from __future__ import annotations
@@ -72,13 +73,16 @@ class Way:
         Reads all files and returns the answer.
     files : int
         How many these are.
+    first_seconds : float
+        What the first job took.
     seconds, cpu_seconds : list of float
-        For each turn; the first is that of the first job.
+        For each turn that is compared.
     """
 
     name: str
     read: Callable[[], Answer]
     files: int
+    first_seconds: float = 0
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
 
@@ -93,7 +97,7 @@ class Way:
     def ratio(self, base: Way, *, cpu: bool = False) -> float:
         """Return how many times the time of `base` this takes for a file, the median of turns."""
         own, others = (
-            [seconds / way.files for seconds in (way.cpu_seconds if cpu else way.seconds)[1:]]
+            [seconds / way.files for seconds in (way.cpu_seconds if cpu else way.seconds)]
             for way in (self, base)
         )
         return statistics.median(a / b for a, b in zip(own, others, strict=True))
@@ -234,9 +238,9 @@ def report(ways: Sequence[Way], starts: dict[str, float]) -> str:
             way.name,
             f"{way.files:,}",
             f"{starts[way.name]:.1f}" if way.name in starts else "",
-            f"{way.seconds[0]:.2f}",
-            f"{statistics.median(way.seconds[1:]):.2f}",
-            f"{statistics.median(way.seconds[1:]) / way.files * 1e6:,.0f}",
+            f"{way.first_seconds:.2f}",
+            f"{statistics.median(way.seconds):.2f}",
+            f"{statistics.median(way.seconds) / way.files * 1e6:,.0f}",
             f"{way.ratio(base):.2f}",
             f"{way.ratio(base, cpu=True):.2f}",
         ]
@@ -256,6 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000, help=f"by {_SERIES_LENGTH}")
     parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--warm-up", type=int, default=4, help="turns before, 1 at least")
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -290,7 +295,7 @@ def main() -> None:
                 len(subset),
             ),
         ][: 0 if arguments.no_peers else 2]
-        loads = _measure([*ours, floor, *peers], arguments.turns)
+        loads = _measure([*ours, floor, *peers], arguments.turns, arguments.warm_up)
     print(describe(loads), f"{len(plan.partitions)} partitions.\n", sep="\n")
     print(report([*ours, floor, *peers], starts))
     if peers:
@@ -307,11 +312,16 @@ def describe(loads: Sequence[float]) -> str:
     )
 
 
-def _measure(ways: Sequence[Way], turns: int) -> list[float]:
+def _measure(ways: Sequence[Way], turns: int, warm_up: int) -> list[float]:
     """Let every way read in every turn; return the loads of the machine."""
     chance = random.Random(7)
     loads = []
-    for _ in range(turns + 1):
+    for turn in range(warm_up + turns):
+        if turn == warm_up:
+            for way in ways:
+                way.first_seconds = way.seconds[0]
+                way.seconds.clear()
+                way.cpu_seconds.clear()
         answers: dict[int, set[int]] = {}
         for way in chance.sample(list(ways), len(ways)):
             count, _size = way.measure()
