@@ -68,7 +68,7 @@ def backend(session: nox.Session, engine: str) -> None:
 def stores(session: nox.Session) -> None:
     """Test both engines against real servers of S3 and HDFS, which are fetched once."""
     wheel = build_wheel(session)
-    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli]", "pytest-xdist")
+    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli,catalog]", "pytest-xdist")
     run_pytest(session, wheel, "tests/stores", "-n", "2", "--dist", "loadscope")
 
 

@@ -6,7 +6,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from dicomframe.catalog.catalog import Catalog
@@ -41,29 +40,16 @@ def open_database(catalog: Catalog, text: str = "") -> Iterator[Any]:
     UnknownTagError
         `text` asks for a tag that PS3.6 does not know.
     """
-    connection = _connect()
-    try:
-        parts = {frame: _names(catalog, catalog.parts(frame)) for frame in FRAMES}
-        gone = _names(catalog, catalog.gone())
-        every = [*gone, *(part for frame in FRAMES for part in parts[frame])]
-        if any("://" in part for part in every):
-            connection.register_filesystem(catalog.file_system)
-        if gone:
-            connection.execute(f"CREATE VIEW gone AS FROM {_read_parquet(gone)}")
-        for frame in FRAMES:
-            rows = _read_parquet(parts[frame])
-            if not parts[frame]:
-                rows = f"no_{frame}"
-                connection.register(rows, catalog.schema(frame).empty_table())
-            dead = " ANTI JOIN gone USING (origin, run)" if gone else ""
-            connection.execute(f"CREATE VIEW {frame} AS FROM {rows}{dead}")
-        _add_tag_macro(connection, text)
-        connection.execute(f"SET allowed_paths = {_list_literal(every)}")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        yield connection
-    finally:
-        connection.close()
+    with tempfile.TemporaryDirectory(prefix="dicomframe-") as overflow:  # for its owner alone
+        connection = _connect(overflow)
+        try:
+            _add_views(connection, catalog)
+            _add_tag_macro(connection, text)
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
+        finally:
+            connection.close()
 
 
 def quote_name(name: str) -> str:
@@ -77,7 +63,7 @@ def quote_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _connect() -> Any:
+def _connect(overflow: str) -> Any:
     try:
         import duckdb  # noqa: PLC0415  (of the extra `catalog`)
     except ImportError as error:
@@ -91,20 +77,38 @@ def _connect() -> Any:
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "python_enable_replacements": "false",
-        "temp_directory": str(Path(tempfile.gettempdir(), "dicomframe-duckdb")),
+        "temp_directory": overflow,
     }
     connection = duckdb.connect(config=config)
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 
 
+def _add_views(connection: Any, catalog: Catalog) -> None:
+    """Define both frames, and allow that their parts are read."""
+    parts = {frame: _names(catalog, catalog.parts(frame)) for frame in FRAMES}
+    gone = _names(catalog, catalog.gone())
+    every = [*gone, *(part for frame in FRAMES for part in parts[frame])]
+    if any("://" in part for part in every):
+        connection.register_filesystem(catalog.file_system)
+    if gone:
+        connection.execute(f"CREATE VIEW gone AS FROM {_read_parquet(gone)}")
+    for frame in FRAMES:
+        rows = _read_parquet(parts[frame])
+        if not parts[frame]:
+            rows = f"no_{frame}"
+            connection.register(rows, catalog.schema(frame).empty_table())
+        dead = " ANTI JOIN gone USING (origin, run)" if gone else ""
+        connection.execute(f"CREATE VIEW {frame} AS FROM {rows}{dead}")
+    connection.execute(f"SET allowed_paths = {_list_literal(every)}")
+
+
 def _names(catalog: Catalog, parts: Sequence[str]) -> list[str]:
     """Return the names of parts as DuckDB has them from a file system of fsspec, to allow these."""
-    names = []
-    for part in parts:
-        scheme, sign, _ = part.partition("://")
-        names.append(f"{scheme}://{catalog.file_system._strip_protocol(part)}" if sign else part)
-    return names
+    if not any("://" in part for part in parts):
+        return list(parts)
+    store = catalog.file_system
+    return [store.unstrip_protocol(store._strip_protocol(part)) for part in parts]
 
 
 def _add_tag_macro(connection: Any, text: str) -> None:

@@ -110,7 +110,7 @@ def load_known(
         A part is not there, or damaged.
     """
     parts = tuple(parts)
-    tables = [_EMPTY]
+    tables = [_SCHEMA.empty_table()]
     for number, (frame, part) in enumerate(parts):
         names = [*OWN_COLUMNS, *(["reason"] if frame == "corrupt" else [])]
         table = _read(place, part, names)
@@ -118,7 +118,7 @@ def load_known(
             table = table.append_column("reason", pa.nulls(table.num_rows, pa.string()))
         table = table.append_column("part", pa.repeat(pa.scalar(number, pa.int32()), len(table)))
         table = table.append_column("key", pc.coalesce(table["container"], table["origin"]))
-        tables.append(table.select(_EMPTY.column_names).cast(_EMPTY.schema))
+        tables.append(table.select(_SCHEMA.names).cast(_SCHEMA))
     rows = pa.concat_tables(tables)
     is_dead = pa.chunked_array([pa.repeat(pa.scalar(False), rows.num_rows)])
     dead = [_read(place, part, GONE_SCHEMA.names) for part in gone]
@@ -128,13 +128,13 @@ def load_known(
 
 
 _CORRUPT = make_schema("corrupt", ())
-_EMPTY = pa.schema(
+_SCHEMA = pa.schema(  # no table: with its first array Arrow imports pandas
     [
         *(_CORRUPT.field(name).with_nullable(True) for name in (*OWN_COLUMNS, "reason")),
         pa.field("part", pa.int32()),
         pa.field("key", pa.string()),
     ]
-).empty_table()
+)
 
 
 def _read(place: CatalogPlace, part: Part, names: list[str]) -> pa.Table:
