@@ -78,6 +78,8 @@ BREAKS = {
     "layers-of-scan with a module that has no floor": ("dicomframe/scan/helpers.py", ""),
     "layers-of-dicom": ("dicomframe/dicom/values.py", "import dicomframe.dicom.header"),
     "layers-of-dicom with a module that has no floor": ("dicomframe/dicom/helpers.py", ""),
+    "layers-of-catalog": ("dicomframe/catalog/state.py", "import dicomframe.catalog.run"),
+    "layers-of-catalog with a module that has no floor": ("dicomframe/catalog/helpers.py", ""),
     "no-engine": ("dicomframe/registry.py", "def f(): import pyspark.sql"),
     "no-engine by a backend": ("dicomframe/api.py", "import dicomframe_dask"),
     "no-engine by pandas": ("dicomframe/dicom/text.py", "from pandas import DataFrame"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dicomframe.sinks.plugin import (
@@ -190,8 +191,18 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise InvalidOptionError(
                 f"the option {name!r} must be {words} (its value is not shown)"
             )
+    if "ca_certs" in options and not Path(options["ca_certs"]).is_file():
+        raise InvalidOptionError("the option 'ca_certs' names no file (its value is not shown)")
     if ("user" in options) != ("password" in options):
         raise InvalidOptionError("the options 'user' and 'password' belong together, give both")
+
+
+def no_tls(target: Target) -> SinkError:
+    """Return the error that says that no secure connection came about."""
+    return SinkError(
+        f"no TLS with {target!r}; if its certificate is of an authority of your own, give the "
+        "option 'ca_certs', or write +http:// if it speaks none"
+    )
 
 
 def _error_type(body: Any) -> str:

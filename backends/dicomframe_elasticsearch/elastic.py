@@ -17,6 +17,7 @@ from dicomframe_elasticsearch.connection import (
     HttpFault,
     IndexConnection,
     check_options,
+    no_tls,
 )
 
 # What fails is told once, by this library. Below this level the client prints whole documents.
@@ -94,9 +95,7 @@ class _Client(Client):
                 raise self._stranger() from None
             raise HttpFault(error.meta.status, error.body) from None
         except TlsError:
-            raise SinkError(
-                f"the certificate of {self._target!r} is not trusted; give the option 'ca_certs'"
-            ) from None
+            raise no_tls(self._target) from None
         except (NoConnection, ConnectionTimeout, SerializationError):
             # The last is an answer of something in between, whose status the client hides.
             raise HttpFault(None) from None

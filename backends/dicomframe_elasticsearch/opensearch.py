@@ -10,13 +10,14 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import SSLError, TransportError
 
-from dicomframe.sinks.plugin import Sink, SinkConnection, SinkError, Target, hookimpl
+from dicomframe.sinks.plugin import Sink, SinkConnection, Target, hookimpl
 from dicomframe_elasticsearch.connection import (
     OPTIONS,
     Client,
     HttpFault,
     IndexConnection,
     check_options,
+    no_tls,
 )
 
 # What fails is told once, by this library. Below these levels the client prints whole documents.
@@ -86,9 +87,7 @@ class _Client(Client):
         try:
             return question()
         except SSLError:
-            raise SinkError(
-                f"the certificate of {self._target!r} is not trusted; give the option 'ca_certs'"
-            ) from None
+            raise no_tls(self._target) from None
         except NoConnection:
             raise HttpFault(None) from None
         except TransportError as error:

@@ -69,7 +69,8 @@ def index_dicom(
     include, exclude, archives, limits, transfer, npartitions
         As for `read_dicom`.
     progress : callable, optional
-        Is given an `IndexProgress` while files are listed and read.
+        Is given an `IndexProgress` while files are listed and read. An engine then gets its
+        work in up to 25 waves.
     **engine_options
         What the backend takes, such as ``session=`` for Spark.
 
@@ -123,9 +124,8 @@ def index_dicom(
             before = State(0, 0, "", columns, {})
         tell = progress or _tell_nobody
         listing = leave_out(_list(path, storage_options, selection, tell), place)
-        run = Run(
-            place, before, options, Engine(engine, engine_options, npartitions), tell, started
-        )
+        reader = Engine(engine, engine_options, npartitions, in_waves=progress is not None)
+        run = Run(place, before, options, reader, tell, started)
         return run.go(listing, selection)
 
 

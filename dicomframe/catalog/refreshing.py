@@ -45,11 +45,15 @@ class Engine:
         Its own options.
     npartitions
         In how many partitions; None for as many as the cost makes.
+    in_waves
+        Whether a backend is given some partitions after the others, so that somebody can be
+        told how far it is; workers that a wave has no partition for are idle meanwhile.
     """
 
     name: str | None
     options: Mapping[str, Any]
     npartitions: int | None
+    in_waves: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,14 @@ class Done:
         How many rows have a reason; that of sound files is empty.
     bytes_read
         Of the files.
+    journal
+        The folder of the run; None if there was no need for one.
     """
 
     parts: tuple[tuple[str, Part], ...] = ()
     rows: Mapping[str, int] = field(default_factory=dict)
     bytes_read: int = 0
+    journal: str | None = None
 
 
 def read_touched(
@@ -126,7 +133,7 @@ def read_touched(
         done += count
         tables.append(told)
         tell(IndexProgress("reading", done, total))
-    return _check(pa.concat_tables(tables), plan, place)
+    return replace(_check(pa.concat_tables(tables), plan, place), journal=journal)
 
 
 def _run(
@@ -138,8 +145,9 @@ def _run(
             yield len(partition), pa.Table.from_batches([told])
         return
     backend = registry.get_backend(engine.name)
-    size = -(-len(plan.partitions) // _WAVES)
-    size = max(size, count_cpus())
+    size = len(plan.partitions)
+    if engine.in_waves:
+        size = max(-(-size // _WAVES), count_cpus())
     for start in range(0, len(plan.partitions), size):
         wave = replace(plan, partitions=plan.partitions[start : start + size])
         frames = registry.build_frames(engine.name, wave, engine.options)

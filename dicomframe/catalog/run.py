@@ -89,6 +89,8 @@ class Run:
         is_new = changes.new or changes.changed or changes.vanished or unfinished.parts
         if self.before.number and not is_new and self._is_read_alike(changes, done):
             self.place.remove(part.name for _, part in done.parts)
+            if done.journal is not None:
+                self.place.remove_folder(done.journal)
             return self._report(self.before, changes, done, unfinished)
         state = self._next_state(changes, done, number, workers)
         report = self._report(state, changes, done, unfinished)

@@ -213,9 +213,10 @@ def test_a_file_that_could_not_be_read_is_tried_again(tmp_path, archive, monkeyp
         patch.setattr(os, "open", mock_open)
         assert index_dicom(archive, catalog).corrupt["unreadable"] == 1
         before = files_of(catalog)
-        again = index_dicom(archive, catalog)
-        assert told(again, "changed", "state") == {"changed": 1, "state": 1}
-        assert files_of(catalog) == before
+        for npartitions in (None, 3):
+            again = index_dicom(archive, catalog, npartitions=npartitions)
+            assert told(again, "changed", "state") == {"changed": 1, "state": 1}
+            assert files_of(catalog) == before
     assert told(index_dicom(archive, catalog), "changed", "state") == {"changed": 1, "state": 2}
     check_like_new(catalog, archive, tmp_path)
 

@@ -637,3 +637,28 @@ def test_an_excluded_prefix_is_not_listed(buckets: type[FakeBuckets]) -> None:
     listing = list_files("gs://b", selection=Selection([], ["0?", ".*"]))
     assert names(listing, "gs://b/") == [f"{number}/x/a.dcm" for number in range(10, 70)]
     assert not any("/0" in path for _, path in buckets.calls)
+
+
+def test_times_are_listed_where_they_are_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"a")
+    os.utime(folder / "a", ns=(0, 1_500_000_123_456_789))
+    (tmp_path / "link").symlink_to(folder / "a")
+    assert "modified" not in list_files(folder).files.column_names
+    for path in (folder, folder / "a", tmp_path / "link", f"{folder}/*"):
+        (time,) = list_files(path, with_times=True).files["modified"].cast("int64").to_pylist()
+        assert time == 1_500_000_123_456
+    (folder / "nothing").symlink_to(tmp_path / "nowhere")
+    assert list_files(folder, with_times=True).files["modified"].null_count == 1
+
+
+def test_a_listing_tells_where_it_looked(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"b")
+    listing = list_files([tmp_path, tmp_path / "a" / "b", f"{tmp_path}/*/b"])
+    assert [(root.path, root.base, root.is_glob) for root in listing.roots] == [
+        (str(tmp_path), str(tmp_path), False),
+        (f"{tmp_path}/a/b", f"{tmp_path}/a", False),
+        (f"{tmp_path}/*/b", str(tmp_path), True),
+    ]

@@ -1,11 +1,12 @@
 """How rows of files are packed."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from dicomframe.scan.packing import FILES_SCHEMA, pack_files, unpack_files
+from dicomframe.scan.packing import FILES_SCHEMA, TIMED_SCHEMA, pack_files, unpack_files
 from dicomframe.scan.versions import version_of
 
 ROW = {"store": 3, "path": b"/caf\xe9\n", "size": None, "version": 2**64 - 1, "trouble": "is odd"}
@@ -33,3 +34,13 @@ def test_a_version_is_that_of_the_text_within_the_quotes() -> None:
     assert versions != {version_of('"abc-3"')}
     assert 0 <= versions.pop() < 2**64
     assert version_of("") == version_of('""') == 0xB4B2797457A0A6E4
+
+
+def test_times_are_packed_where_there_are_any_and_cost_nothing_elsewhere() -> None:
+    now = datetime(2026, 11, 23, 8, 15, 0, 123456, UTC)
+    rows = [{**ROW, "modified": time} for time in (now, None)]
+    timed = pa.RecordBatch.from_pylist(rows, TIMED_SCHEMA)
+    assert unpack_files(pack_files(timed)).equals(timed)
+    plain = timed.select(FILES_SCHEMA.names)
+    assert unpack_files(pack_files(plain)).schema == FILES_SCHEMA
+    assert len(pack_files(plain)) < len(pack_files(timed))

@@ -11,6 +11,7 @@ import pytest
 from at_hand import read
 
 from dicomframe.errors import UnknownTagError
+from dicomframe.scan import tags
 from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.samples import CT_UID, element, item, make_ct, make_file, sequence
 
@@ -172,3 +173,11 @@ def test_attribute_of_another_vr_than_its_own_is_null(tag: int, value_of: Any) -
     assert value_of(f"{tag:08X}", element(tag, "US", 7)) is None
     assert value_of(f"{tag:08X}", element(tag, "OB", b"12")) is None
     assert value_of(f"{tag:08X}", sequence(tag, item())) is None
+
+
+def test_values_of_neighbours_are_not_mixed_up_and_not_kept_without_end(value_of: Any) -> None:
+    for number in range(5000):
+        assert value_of("PatientID", element(0x00100020, "LO", f"P{number}")) == f"P{number}"
+        assert value_of("StudyID", element(0x00200010, "SH", f"P{number}")) == f"P{number}"
+    assert value_of("PatientID", element(0x00100020, "LO", "P0")) == "P0"
+    assert len(tags._kept) <= tags._MOST_KEPT

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pytest
 from servers.nodes import SearchServer
+from servers.tls import start_tls
 from sinks.reading import ask, count, fetch_all, search
 
 from dicomframe import InvalidOptionError, SinkError, write_search
@@ -145,6 +148,23 @@ class SearchConformance(SinkConformance):
             write_search(make_table(1), url, options=options)
         assert next(iter(options)) in str(caught.value)
         assert SECRET not in str(caught.value)
+
+    def test_certificate_is_checked_as_the_options_say(self, server: str, tmp_path: Path) -> None:
+        authority = tmp_path / "authority.pem"
+        with start_tls(server, authority) as endpoint:
+            url = f"{self.sink}+{endpoint}/tls{uuid4().hex}"
+            with pytest.raises(SinkError, match=r"no TLS with .* give the option 'ca_certs'"):
+                write_search(make_table(3), url)
+            options = {"ca_certs": str(authority), "user": "me", "password": SECRET}
+            assert write_search(make_table(3), url, options=options).written == 3
+            assert write_search(make_table(3), url, options={"verify_certs": False}).updated == 3
+
+    def test_server_without_tls_and_a_file_that_is_not_there_are_told(self, url: str) -> None:
+        secure = url.replace("http:", "https:")
+        with pytest.raises(SinkError, match=r"no TLS with .* or write \+http://"):
+            write_search(make_table(1), secure)
+        with pytest.raises(InvalidOptionError, match="'ca_certs' names no file"):
+            write_search(make_table(1), secure, options={"ca_certs": "/nope"})
 
     def test_clients_say_nothing_and_log_no_document(
         self, target: Target, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]

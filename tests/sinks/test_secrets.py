@@ -65,6 +65,7 @@ def refusing() -> Iterator[FakeServer]:
         ("elasticsearch", {"api_key": SECRET}, f"ApiKey {SECRET}"),
         ("opensearch", {"user": "somebody", "password": SECRET}, BASIC),
     ],
+    ids=["elasticsearch, password", "elasticsearch, key", "opensearch, password"],
 )
 def test_credentials_reach_the_server_and_a_refusal_is_told_without_them(
     sink: str, options: dict[str, str], sent: str, refusing: FakeServer
