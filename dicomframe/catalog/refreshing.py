@@ -119,8 +119,10 @@ def read_touched(
     if not touched.file_count:
         return Done()
     listing = split_archives(touched) if options.archives else touched
-    is_little = touched.file_count <= _FEW_FILES and engine.name is None
-    npartitions = 1 if is_little and engine.npartitions is None else engine.npartitions
+    is_little = touched.file_count <= _FEW_FILES
+    npartitions = engine.npartitions
+    if is_little and npartitions is None:  # sooner done here than an engine starts
+        npartitions, engine = 1, replace(engine, name=None)
     partitions = plan_partitions(listing, reads_pixels=False, npartitions=npartitions)
     plan = ReadPlan(partitions, PartitionReader(options))
     journal = begin_journal(place, run, asked) if len(partitions) > 1 else None

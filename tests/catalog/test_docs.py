@@ -68,9 +68,11 @@ def test_the_default_tags_can_all_be_columns():
 
 def test_the_examples_run(capsys):
     pytest.importorskip("dask")
+    pytest.importorskip("duckdb")
     names = {}
     for snippet in re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL):
         exec(snippet, names)
     assert capsys.readouterr().out.split()[1].isdigit()
     assert names["table"].column_names == ["origin", "Modality", "PatientAge"]
-    assert len(names["dicom"]) + len(names["corrupt"]) == 3
+    found = names["answer"].num_rows
+    assert len(names["images"]) + len(names["unread"]) == found > 0

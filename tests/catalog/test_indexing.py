@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from dicomframe import Catalog, CatalogError, InvalidOptionError, index_dicom, scan_dicom
+from dicomframe import (
+    Catalog,
+    CatalogError,
+    InvalidOptionError,
+    index_dicom,
+    registry,
+    scan_dicom,
+)
 from dicomframe.catalog.columns import DEFAULT_TAGS, FRAMES, SORT_COLUMNS
 from dicomframe.catalog.place import CatalogPlace
 from dicomframe.scan import walking
@@ -397,3 +404,19 @@ def test_real_files_and_progress(tmp_path):
     assert reading[-1].done == reading[-1].total >= report.new
     assert any(step.step == "listing" and step.done == report.new for step in steps)
     assert report.dicom > 100
+
+
+def test_no_engine_is_started_for_little_work(tmp_path, archive, monkeypatch):
+    asked = []
+
+    def mock_get_backend(name):
+        asked.append(name)
+        raise LookupError
+
+    monkeypatch.setattr(registry, "check_engine_options", lambda *_, **__: None)
+    monkeypatch.setattr(registry, "get_backend", mock_get_backend)
+    assert index_dicom(archive, tmp_path / "catalog", engine="any").new == 300
+    assert asked == []
+    with pytest.raises(LookupError):
+        index_dicom(archive, tmp_path / "other", engine="any", npartitions=2)
+    assert asked == ["any"]

@@ -16,7 +16,9 @@ class TestCatalogOnDask(CatalogOnEngine):
 def test_schedulers_write_the_same(tmp_path, scheduler):
     write_archive(tmp_path / "archive", files=200)
     with dask.config.set(scheduler=scheduler):
-        report = index_dicom(tmp_path / "archive", tmp_path / "catalog", engine="dask")
+        report = index_dicom(
+            tmp_path / "archive", tmp_path / "catalog", engine="dask", npartitions=3
+        )
         assert (report.dicom, report.corrupt) == (199, {"truncated": 1})
         dicom, corrupt = read_catalog(tmp_path / "catalog", "dask")
         assert (len(dicom), len(corrupt)) == (199, 1)
