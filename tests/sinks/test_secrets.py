@@ -118,7 +118,7 @@ def test_neither_engine_nor_log_nor_report_shows_them(
         if path.is_file()
     }
     assert names["dask"] in texts["python.log"]
-    assert "run_task" in texts["spark.log"]
+    assert "DAGScheduler" in texts["spark.log"]
     assert any("SparkListenerJobStart" in text for text in texts.values())
     for secret in (SECRET, BASIC):
         assert [name for name, text in texts.items() if secret in text] == []
