@@ -32,8 +32,8 @@ def parse_target(url: str, options: Mapping[str, Any] | None = None) -> Target:
 
     Examples
     --------
-    >>> parse_target("opensearch+http://me:secret@localhost:9200/images")
-    Target('opensearch+http://localhost:9200/images')
+    >>> parse_target("solr+http://me:secret@localhost:8983/images")
+    Target('solr+http://localhost:8983/images')
     """
     if not isinstance(url, str):
         raise InvalidOptionError(f"the URL of a sink must be text, found {type(url).__name__!r}")
