@@ -93,13 +93,13 @@ class Entry(NamedTuple):
 @lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     """Return the entry of an element whose VR is settled."""
-    kind = SEQUENCE if vr == "SQ" else PLAIN
+    kind = _KINDS.get(tag, PLAIN)
     if tag & 0xFFFF == 0:
         kind = GROUP_LENGTH
     elif is_private_creator(tag):
         kind = PRIVATE_CREATOR
-    elif tag in _KINDS:
-        kind = _KINDS[tag]
+    if vr == "SQ" and kind <= LAST_NOTED:
+        kind = SEQUENCE
     prefix = b'"%08X":{"vr":"%b"' % (tag, vr.encode())
     length_at, header_bytes = 4, 8
     if encoding.explicit:

@@ -312,6 +312,13 @@ def _unknown_behind_pixels(pixel_bytes: int) -> Iterator[bytes]:
     yield from (strange, *large, strange)
 
 
+def _noted_sequences() -> Iterator[bytes]:
+    """Sequences with the tags of what other elements depend on, before more elements."""
+    behind = element(0x00331010, "LO", "x" * 20)
+    for tag in (0x00280103, 0x00283002, 0x00290010):
+        yield make_file(FIRST, SERIES, sequence(tag, item(FIRST)), behind)
+
+
 def _invalid_vr_past_window() -> Iterator[bytes]:
     """A VR that is none and a length of 20000, which the bytes behind it belie."""
     large = [make_file(FIRST, SERIES, element(0x00204000, "LT", "z" * 60000)) for _ in range(2)]
@@ -443,6 +450,7 @@ CASES: dict[str, tuple[Callable[[], list[bytes]], Limits]] = {
         DEFAULT_LIMITS,
     ),
     "values of all sorts": (lambda: list(_values_of_all_sorts()), DEFAULT_LIMITS),
+    "sequences where others are noted": (lambda: list(_noted_sequences()), DEFAULT_LIMITS),
     "another creator": (lambda: list(_poisoned_creators()), DEFAULT_LIMITS),
     "one series of CT": (lambda: [make_ct(number) for number in range(12)], DEFAULT_LIMITS),
 }
