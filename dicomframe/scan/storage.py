@@ -18,6 +18,7 @@ from fsspec.spec import AbstractFileSystem
 
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.errors import InvalidOptionError
+from dicomframe.scan import forking as _forking  # noqa: F401  (what it does at its import)
 from dicomframe.scan.archives import ARCHIVE_PROTOCOLS
 from dicomframe.scan.fetching import THREADED_PROTOCOLS, Fetcher
 from dicomframe.scan.finding import MemberFinder
