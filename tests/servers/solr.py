@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,10 @@ from typing import Any
 import requests
 from servers.java import fetch_jars, find_java
 from servers.processes import find_free_port, run_server
+
+
+class NodeGaveUpError(RuntimeError):
+    """A node shut itself down before it was ready; the message holds the beginning of its log."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,23 @@ def start_solr(*, is_cloud: bool) -> Iterator[SolrServer]:
     """Run a node of its own in a temporary folder until the context ends.
 
     The cloud needs no password. A node by itself does; it makes no collections, only cores.
+    A node that gives up while it starts, as one of a cloud does now and then when its ZooKeeper is
+    not there in time, is started anew.
     """
+    with ExitStack() as stack:
+        for left in (2, 1, 0):
+            try:
+                server = stack.enter_context(_run_node(is_cloud=is_cloud))
+            except NodeGaveUpError:
+                if not left:
+                    raise
+            else:
+                break
+        yield server
+
+
+@contextmanager
+def _run_node(*, is_cloud: bool) -> Iterator[SolrServer]:
     classes = fetch()
     port = find_free_port()
     with tempfile.TemporaryDirectory(prefix="dicomframe-solr-") as name:
@@ -98,6 +118,9 @@ def _is_ready(server: SolrServer) -> bool:
     try:
         return bool(server.ask("admin/info/system"))
     except requests.RequestException:
+        log = server.log.read_text(errors="replace")
+        if "CoreContainer has shut down" in log:
+            raise NodeGaveUpError(f"Solr gave up while it started:\n{log[:8000]}") from None
         return False
 
 
