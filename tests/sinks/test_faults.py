@@ -76,7 +76,7 @@ def test_faults_of_every_kind_lose_no_document(url: str, shaky: str, proxy: Prox
 def test_a_fault_before_the_server_is_asked_leaves_the_counts_exact(
     fault: str, url: str, shaky: str, proxy: Proxy
 ) -> None:
-    proxy.faults = Faults(probability={fault: 0.5}, requests=("get", *WRITES))
+    proxy.faults = Faults(rules=(Rule(fault, requests=("get", *WRITES)),))
     report = write_search(make_table(ROWS), shaky)
     assert (report.written, report.updated, report.refused.num_rows) == (ROWS, 0, 0)
     assert count(url) == ROWS
