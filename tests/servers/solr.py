@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,6 @@ from typing import Any
 import requests
 from servers.java import fetch_jars, find_java
 from servers.processes import find_free_port, run_server
-
-
-class NodeGaveUpError(RuntimeError):
-    """A node shut itself down before it was ready; the message holds the beginning of its log."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,7 @@ def start_solr(*, is_cloud: bool) -> Iterator[SolrServer]:
     """Run a node of its own in a temporary folder until the context ends.
 
     The cloud needs no password. A node by itself does; it makes no collections, only cores.
-    A node that gives up while it starts, as one of a cloud does now and then when its ZooKeeper is
-    not there in time, is started anew.
     """
-    with ExitStack() as stack:
-        for left in (2, 1, 0):
-            try:
-                server = stack.enter_context(_run_node(is_cloud=is_cloud))
-            except NodeGaveUpError:
-                if not left:
-                    raise
-            else:
-                break
-        yield server
-
-
-@contextmanager
-def _run_node(*, is_cloud: bool) -> Iterator[SolrServer]:
     classes = fetch()
     port = find_free_port()
     with tempfile.TemporaryDirectory(prefix="dicomframe-solr-") as name:
@@ -109,6 +89,7 @@ def _run_node(*, is_cloud: bool) -> Iterator[SolrServer]:
             (home / "zoo.cfg").write_text("".join(["clientPortAddress=127.0.0.1\n", *lines]))
             configset = home / "configsets/_default/conf"
             command += ["-DzkRun", "-Dsolr.http1=true", f"-Dsolr.default.confdir={configset}"]
+            command.append("-Dzookeeper.admin.enableServer=false")  # it takes port 8080 of all
         command += ["org.eclipse.jetty.xml.XmlConfiguration", str(home / "jetty.xml")]
         with run_server(command, server.log, lambda: _is_ready(server)):
             yield server
@@ -120,7 +101,7 @@ def _is_ready(server: SolrServer) -> bool:
     except requests.RequestException:
         log = server.log.read_text(errors="replace")
         if "CoreContainer has shut down" in log:
-            raise NodeGaveUpError(f"Solr gave up while it started:\n{log[:8000]}") from None
+            raise RuntimeError(f"Solr gave up while it started:\n{log[:8000]}") from None
         return False
 
 
