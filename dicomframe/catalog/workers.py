@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from types import ModuleType, TracebackType
@@ -93,7 +94,7 @@ class Workers:
             ) from error
 
     def _submit(self, payload: bytes, item: Any) -> Future[Any]:
-        with _without_main():
+        with _without_main(), _without_ctrl_c():
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
                     self._count,
@@ -136,11 +137,26 @@ def _without_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _end_with(lifeline: Connection) -> None:
-    """Let this process end as soon as the other end is closed, however that comes.
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from a process that starts meanwhile; here it comes as soon as this ends.
 
-    Ctrl-C reaches all processes of a terminal: here it is for the first one to say what happens.
+    Ctrl-C reaches all processes of a terminal: it is for the first one to say what happens, and
+    a process that is still importing would say it with a traceback.
     """
+    if not hasattr(signal, "pthread_sigmask"):  # where none is inherited: _end_with ignores it
+        yield
+        return
+    resource_tracker.ensure_running()  # it would lift the block when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with(lifeline: Connection) -> None:
+    """Let this process end as soon as the other end is closed, however that comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
