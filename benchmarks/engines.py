@@ -7,7 +7,7 @@ In each turn every way reads the headers of the same files once, one way after t
 order that changes from turn to turn, and returns the number of sound files and the bytes of their
 metadata. What is compared is wall time; CPU time of all processes together stands beside it, for
 it says more where the machine has other work. Starting an engine and its first job are timed
-apart, and some turns behind it are not compared, while Java compiles what it runs. Spark's floor
+apart, and many turns behind it are not compared, while Java compiles what it runs. Spark's floor
 is its own share: the same job over rows that are ready-made, so that no file is read. Peers read
 a part of the files.
 """
@@ -49,8 +49,8 @@ from readers import to_table
 
 from dicomframe.api import plan_read
 from dicomframe.plugin import ReadPlan
-from dicomframe.registry import get_backend
-from dicomframe_spark import start_local_session
+from dicomframe_dask import DaskBackend
+from dicomframe_spark import SparkBackend, start_local_session
 
 PROCESSES = 2
 _SERIES_LENGTH = 400
@@ -156,14 +156,14 @@ def run_spark() -> Iterator[SparkSession]:
 
 def read_by_dask(plan: ReadPlan) -> Answer:
     """Read the plan with the backend of Dask."""
-    lengths = get_backend("dask").build(plan).dicom["metadata"].str.len()
+    lengths = DaskBackend().build(plan).dicom["metadata"].str.len()
     count, size = dask.compute(lengths.count(), lengths.sum())
     return int(count), int(size)
 
 
 def read_by_spark(plan: ReadPlan, session: SparkSession) -> Answer:
     """Read the plan with the backend of Spark."""
-    frame = get_backend("spark").build(plan, session=session).dicom
+    frame = SparkBackend().build(plan, session=session).dicom
     return _add_up(frame.select(functions.octet_length("metadata").alias("size")))
 
 
@@ -260,7 +260,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000, help=f"by {_SERIES_LENGTH}")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--warm-up", type=int, default=4, help="turns before, 1 at least")
+    parser.add_argument("--warm-up", type=int, default=20, help="turns before, 1 at least")
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -295,7 +295,7 @@ def main() -> None:
                 len(subset),
             ),
         ][: 0 if arguments.no_peers else 2]
-        loads = _measure([*ours, floor, *peers], arguments.turns, arguments.warm_up)
+        loads = _measure([*ours, floor], peers, arguments.turns, arguments.warm_up)
     print(describe(loads), f"{len(plan.partitions)} partitions.\n", sep="\n")
     print(report([*ours, floor, *peers], starts))
     if peers:
@@ -312,9 +312,10 @@ def describe(loads: Sequence[float]) -> str:
     )
 
 
-def _measure(ways: Sequence[Way], turns: int, warm_up: int) -> list[float]:
-    """Let every way read in every turn; return the loads of the machine."""
+def _measure(engines: Sequence[Way], peers: Sequence[Way], turns: int, warm_up: int) -> list[float]:
+    """Let every way read in every turn, peers in the first and those compared; return loads."""
     chance = random.Random(7)
+    ways = [*engines, *peers]
     loads = []
     for turn in range(warm_up + turns):
         if turn == warm_up:
@@ -323,7 +324,8 @@ def _measure(ways: Sequence[Way], turns: int, warm_up: int) -> list[float]:
                 way.seconds.clear()
                 way.cpu_seconds.clear()
         answers: dict[int, set[int]] = {}
-        for way in chance.sample(list(ways), len(ways)):
+        taking_part = ways if turn == 0 or turn >= warm_up else engines
+        for way in chance.sample(taking_part, len(taking_part)):
             count, _size = way.measure()
             answers.setdefault(way.files, set()).add(count)
             loads.append(os.getloadavg()[0])

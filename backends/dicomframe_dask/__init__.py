@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from dicomframe.plugin import (
     DicomFrames,
     LiveRows,
     Partition,
-    PartitionReader,
     PartitionTask,
     PixelFinder,
     ReadPlan,
@@ -26,7 +24,7 @@ from dicomframe.plugin import (
 from dicomframe_dask.batches import find_schema, map_batches
 from dicomframe_dask.catalog import read_rows
 from dicomframe_dask.late import add_pixels
-from dicomframe_dask.rows import select_rows, to_pandas
+from dicomframe_dask.rows import RowReader, select_rows, to_pandas
 
 
 class DaskBackend(Backend):
@@ -81,7 +79,7 @@ _KEEP_TYPES = {"dataframe.convert-string": False}
 
 def _read(plan: ReadPlan) -> dd.DataFrame:
     """Return both frames side by side."""
-    return _map(_ReadPartition(plan.reader), plan, plan.schema, "read_dicom")
+    return _map(RowReader(plan.reader), plan, plan.schema, "read_dicom")
 
 
 def _map(function: Any, plan: ReadPlan, schema: pa.Schema, label: str) -> dd.DataFrame:
@@ -106,19 +104,6 @@ class _Partitions(tuple[Partition, ...]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} partitions, {sum(map(len, self))} files>"
-
-
-@dataclass(frozen=True)
-class _ReadPartition:
-    """What a task calls; Dask hands `columns` down once it knows which are used."""
-
-    reader: PartitionReader
-
-    def __call__(self, partition: Partition, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        return to_pandas(pa.Table.from_batches(self.reader(partition, columns)))
-
-    def __repr__(self) -> str:
-        return "read_dicom"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask.dataframe as dd
@@ -16,6 +17,9 @@ from dask.dataframe.dask_expr._expr import (
     Projection,
     determine_column_projection,
 )
+from dask.dataframe.dask_expr._reductions import Len
+
+from dicomframe.plugin import Partition, PartitionReader
 
 
 def select_rows(both: dd.DataFrame, frame: str, columns: list[str]) -> dd.DataFrame:
@@ -55,6 +59,33 @@ def split_rows(frame: pd.DataFrame, kind: str, wanted: list[str]) -> pd.DataFram
     return result.set_axis(index, axis=0)
 
 
+@dataclass(frozen=True)
+class RowReader:
+    """What a task of the source calls; Dask hands `columns` down once it knows which are used.
+
+    Attributes
+    ----------
+    reader
+        What reads a partition.
+    kind
+        ``"dicom"`` or ``"corrupt"`` for the rows of that frame alone; None for all.
+    """
+
+    reader: PartitionReader
+    kind: str | None = None
+
+    def __call__(self, partition: Partition, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the rows of a partition."""
+        if self.kind is None or columns is None:
+            return to_pandas(pa.Table.from_batches(self.reader(partition, columns)))
+        read = dict.fromkeys([*columns, "reason"])
+        frame = to_pandas(pa.Table.from_batches(self.reader(partition, list(read))))
+        return split_rows(frame, self.kind, list(columns))
+
+    def __repr__(self) -> str:
+        return "read_dicom"
+
+
 class _Rows(Blockwise):  # type: ignore[misc]
     """A filter and a projection of the source in one step."""
 
@@ -74,6 +105,8 @@ class _Rows(Blockwise):  # type: ignore[misc]
     def _simplify_up(self, parent: Expr, dependents: Any) -> Expr | None:
         if isinstance(parent, Index):
             return Index(_Rows(self.frame, self.kind, [])) if self.wanted else None
+        if not isinstance(parent, Len) and self.wanted and self._is_alone(dependents):
+            return parent.substitute(self, self._read_alone())
         if not isinstance(parent, Projection):
             return None
         used = determine_column_projection(self, parent, dependents)
@@ -82,6 +115,19 @@ class _Rows(Blockwise):  # type: ignore[misc]
         if wanted == self.wanted:
             return None
         return Projection(_Rows(self.frame, self.kind, wanted), parent.operand("columns"))
+
+    def _is_alone(self, dependents: Any) -> bool:
+        """Tell whether nothing else needs the source, which is one that can be cut down."""
+        users = {user() for user in dependents[self.frame._name]} - {None}
+        names = {user._name for user in users}
+        return names == {self._name} and isinstance(getattr(self.frame, "func", None), RowReader)
+
+    def _read_alone(self) -> Expr:
+        """Return a source that reads and splits in one task."""
+        reader = replace(self.frame.func, kind=self.kind)
+        return self.frame.substitute_parameters(
+            {"func": reader, "columns": self.wanted, "user_meta": self._meta}
+        )
 
 
 def _filter(table: pa.Table, kept: Any) -> Iterator[pa.RecordBatch]:

@@ -35,6 +35,7 @@ from dicomframe_spark.frames import (
 )
 from dicomframe_spark.java import WAYS_OUT, find_java_home
 from dicomframe_spark.schema import restore_types
+from dicomframe_spark.sockets import choose_sockets
 
 
 class SparkBackend(Backend):
@@ -129,6 +130,8 @@ def start_local_session() -> SparkSession:
     if java_home:
         environment["JAVA_HOME"] = java_home
     builder = builder.master("local[*]").appName("dicomframe").config("spark.ui.enabled", "false")
+    for name, value in choose_sockets().items():
+        builder = builder.config(name, value)
     try:
         with _environment(environment):
             return builder.getOrCreate()

@@ -42,7 +42,7 @@ def make_dicom_frame(session: SparkSession, plan: ReadPlan, *, late_pixels: bool
     fields = [plan.schema.field(name) for name in names if not (is_late and name == "pixel_data")]
     fields.append(plan.schema.field("reason"))
     frame = _read(session, plan, [*fields, _PIXEL_PLACE] if is_late else fields)
-    frame = frame.where(functions.col("reason").isNull())
+    frame = frame.where("reason IS NULL")
     if is_late:
         frame = frame.withColumn("pixel_data", _read_pixels(plan.pixel_reader, "pixel_place"))
     return _select(frame, names)
@@ -51,17 +51,16 @@ def make_dicom_frame(session: SparkSession, plan: ReadPlan, *, late_pixels: bool
 def make_corrupt_frame(session: SparkSession, plan: ReadPlan) -> DataFrame:
     """Return the frame of the other files; it reads no Pixel Data."""
     frame = _read(session, plan, list(plan.corrupt_schema))
-    return frame.where(functions.col("reason").isNotNull())
+    return frame.where("reason IS NOT NULL")
 
 
 def make_kept_frames(session: SparkSession, plan: ReadPlan) -> tuple[DataFrame, DataFrame]:
     """Read all files once, now, into what Spark keeps; return both frames over it."""
     both = _read(session, plan, list(plan.schema)).persist()
     both.count()
-    reason = functions.col("reason")
     return (
-        _select(both.where(reason.isNull()), plan.dicom_schema.names),
-        _select(both.where(reason.isNotNull()), plan.corrupt_schema.names),
+        _select(both.where("reason IS NULL"), plan.dicom_schema.names),
+        _select(both.where("reason IS NOT NULL"), plan.corrupt_schema.names),
     )
 
 
@@ -114,4 +113,4 @@ def _read_pixels(read: PixelReader | PixelFinder | OriginFinder, column: str) ->
 
 def _select(frame: DataFrame, names: list[str]) -> DataFrame:
     quoted = ("`" + name.replace("`", "``") + "`" for name in names)
-    return frame.select(*map(functions.col, quoted))
+    return frame.selectExpr(*quoted)

@@ -140,6 +140,27 @@ def test_both_frames_persisted_together_read_each_file_once(counted: Counted) ->
     assert [partition for partition, _ in counted.reads()] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda dicom: [dicom["Rows"].sum(), dicom["Rows"].count()],
+        lambda dicom: [dicom.groupby("Rows").size(), dicom["origin"].str.len().sum()],
+        lambda dicom: [dicom[dicom["Rows"] > 100]["origin"], dicom["Rows"].max()],
+        lambda dicom: [dicom[["origin"]], dicom[["Rows", "origin"]], dicom["Rows"]],
+    ],
+)
+def test_questions_asked_together_read_each_file_once(counted: Counted, ask: Any) -> None:
+    dask.compute(*ask(counted.frames.dicom))
+    assert [partition for partition, _ in counted.reads()] == [0, 1]
+
+
+def test_one_frame_is_read_and_split_in_one_task(counted: Counted) -> None:
+    length = counted.frames.dicom["metadata"].str.len().sum().optimize(fuse=False)
+    names = {key[0].partition("-")[0] for key in length.dask}
+    assert not any("split" in name for name in names)
+    assert "read_dicom" in names
+
+
 def test_pixels_are_not_read_for_the_other_columns_of_both_frames(counted: Counted) -> None:
     dask.compute(counted.frames.dicom[["origin", "metadata"]], counted.frames.corrupt)
     reads = counted.reads()
