@@ -7,9 +7,9 @@ In each turn every way reads the headers of the same files once, one way after t
 order that changes from turn to turn, and returns the number of sound files and the bytes of their
 metadata. What is compared is wall time; CPU time of all processes together stands beside it, for
 it says more where the machine has other work. Starting an engine and its first job are timed
-apart, and many turns behind it are not compared, while Java compiles what it runs. Spark's floor
-is its own share: the same job over rows that are ready-made, so that no file is read. Peers read
-a part of the files.
+apart; what is compared comes behind many small jobs of Spark and some turns, for Java goes on
+compiling the code that plans a job for its first hundred or two. Spark's floor is its own share:
+the same job over rows that are ready-made, so that no file is read. Peers read a part of the files.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ PROCESSES = 2
 _SERIES_LENGTH = 400
 _BASE = "two processes"
 _SUBSET = 2_000
+_SMALL_TASKS = 16
 
 Answer = tuple[int, int]
 """How many files are sound, and the bytes of their metadata."""
@@ -93,6 +94,12 @@ class Way:
         self.seconds.append(time.perf_counter() - start)
         self.cpu_seconds.append(_cpu_seconds() - cpu)
         return answer
+
+    def forget(self) -> None:
+        """Keep what the first job took, and forget the turns until now."""
+        self.first_seconds = self.first_seconds or self.seconds[0]
+        self.seconds.clear()
+        self.cpu_seconds.clear()
 
     def ratio(self, base: Way, *, cpu: bool = False) -> float:
         """Return how many times the time of `base` this takes for a file, the median of turns."""
@@ -260,7 +267,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000, help=f"by {_SERIES_LENGTH}")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--warm-up", type=int, default=20, help="turns before, 1 at least")
+    parser.add_argument("--warm-up", type=int, default=10, help="turns before, 1 at least")
+    parser.add_argument("--small-jobs", type=int, default=200, help="of Spark, before all turns")
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -285,6 +293,8 @@ def main() -> None:
             Way("Dask", partial(read_by_dask, plan), len(paths)),
             Way("Spark", partial(read_by_spark, plan, session), len(paths)),
         ]
+        few = plan_read(paths[: 10 * _SMALL_TASKS], pixels="none", npartitions=_SMALL_TASKS)
+        small = Way("small jobs", partial(read_by_spark, few, session), 10 * _SMALL_TASKS)
         ready = stack.enter_context(run_floor(plan, session))
         floor = Way("Spark's floor, no file read", ready, len(paths))
         peers = [
@@ -295,9 +305,19 @@ def main() -> None:
                 len(subset),
             ),
         ][: 0 if arguments.no_peers else 2]
-        loads = _measure([*ours, floor], peers, arguments.turns, arguments.warm_up)
+        _measure([*ours, floor], peers, 1)
+        for way in (*ours, floor, *peers):
+            way.forget()
+        _measure([small], [], arguments.small_jobs)
+        _measure([*ours, floor], [], arguments.warm_up)
+        for way in (*ours, floor):
+            way.forget()
+        loads = _measure([*ours, floor], peers, arguments.turns)
     print(describe(loads), f"{len(plan.partitions)} partitions.\n", sep="\n")
     print(report([*ours, floor, *peers], starts))
+    last = statistics.median(small.seconds[-20:])
+    jobs = f"{small.files} files in {_SMALL_TASKS} tasks"
+    print(f"\nSpark's small jobs, {jobs}, in the end: {last:.2f} s.")
     if peers:
         print("\n" + report_peers(ours, peers))
 
@@ -312,20 +332,13 @@ def describe(loads: Sequence[float]) -> str:
     )
 
 
-def _measure(engines: Sequence[Way], peers: Sequence[Way], turns: int, warm_up: int) -> list[float]:
-    """Let every way read in every turn, peers in the first and those compared; return loads."""
+def _measure(engines: Sequence[Way], peers: Sequence[Way], turns: int) -> list[float]:
+    """Let every way read in every turn; return the loads of the machine."""
     chance = random.Random(7)
-    ways = [*engines, *peers]
     loads = []
-    for turn in range(warm_up + turns):
-        if turn == warm_up:
-            for way in ways:
-                way.first_seconds = way.seconds[0]
-                way.seconds.clear()
-                way.cpu_seconds.clear()
+    for _ in range(turns):
         answers: dict[int, set[int]] = {}
-        taking_part = ways if turn == 0 or turn >= warm_up else engines
-        for way in chance.sample(taking_part, len(taking_part)):
+        for way in chance.sample([*engines, *peers], len(engines) + len(peers)):
             count, _size = way.measure()
             answers.setdefault(way.files, set()).add(count)
             loads.append(os.getloadavg()[0])

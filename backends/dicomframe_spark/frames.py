@@ -40,18 +40,16 @@ def make_dicom_frame(session: SparkSession, plan: ReadPlan, *, late_pixels: bool
     names = plan.dicom_schema.names
     is_late = late_pixels and "pixel_data" in names
     fields = [plan.schema.field(name) for name in names if not (is_late and name == "pixel_data")]
-    fields.append(plan.schema.field("reason"))
-    frame = _read(session, plan, [*fields, _PIXEL_PLACE] if is_late else fields)
-    frame = frame.where("reason IS NULL")
-    if is_late:
-        frame = frame.withColumn("pixel_data", _read_pixels(plan.pixel_reader, "pixel_place"))
+    if not is_late:
+        return _read(session, plan, fields, "dicom")
+    frame = _read(session, plan, [*fields, _PIXEL_PLACE], "dicom")
+    frame = frame.withColumn("pixel_data", _read_pixels(plan.pixel_reader, "pixel_place"))
     return _select(frame, names)
 
 
 def make_corrupt_frame(session: SparkSession, plan: ReadPlan) -> DataFrame:
     """Return the frame of the other files; it reads no Pixel Data."""
-    frame = _read(session, plan, list(plan.corrupt_schema))
-    return frame.where("reason IS NOT NULL")
+    return _read(session, plan, list(plan.corrupt_schema), "corrupt")
 
 
 def make_kept_frames(session: SparkSession, plan: ReadPlan) -> tuple[DataFrame, DataFrame]:
@@ -91,9 +89,11 @@ def run_task(session: SparkSession, plan: ReadPlan, task: PartitionTask) -> pa.T
     return frame.toArrow().cast(task.schema)
 
 
-def _read(session: SparkSession, plan: ReadPlan, fields: list[pa.Field]) -> DataFrame:
+def _read(
+    session: SparkSession, plan: ReadPlan, fields: list[pa.Field], frame: str | None = None
+) -> DataFrame:
     count = len(plan.partitions)
-    task = make_task(plan, [field.name for field in fields])
+    task = make_task(plan, [field.name for field in fields], frame)
     # One row in each partition: no shuffle, and the same on Spark Connect.
     return session.range(0, count, 1, count).mapInArrow(task, make_spark_schema(fields))
 

@@ -30,9 +30,19 @@ PixelTask = Callable[[Iterator[tuple[pa.Array, pa.Array]]], Iterator[pa.Array]]
 PandasPixelTask = Callable[[Iterator[Any]], Iterator[Any]]
 
 
-def make_task(plan: ReadPlan, columns: list[str]) -> Task:
-    """Return the function for ``mapInArrow`` over the numbers of the partitions of `plan`."""
-    payload = cloudpickle.dumps((plan, columns))
+def make_task(plan: ReadPlan, columns: list[str], frame: str | None = None) -> Task:
+    """Return the function for ``mapInArrow`` over the numbers of the partitions of `plan`.
+
+    Parameters
+    ----------
+    plan
+        What to read.
+    columns
+        The columns to yield.
+    frame
+        ``"dicom"`` or ``"corrupt"`` for the rows of that frame, None for all.
+    """
+    payload = cloudpickle.dumps((plan, columns, frame))
 
     # Spark ships a nested function by value and no module of ours with it, so it can still
     # speak on a worker that has none. Its name is all that a query plan shows.
@@ -114,11 +124,12 @@ class OriginFinder:
 
 def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the partitions whose numbers `batches` hold in their one column."""
-    plan, columns = pickle.loads(payload)  # noqa: S301  (ours, of make_task)
+    plan, columns, frame = pickle.loads(payload)  # noqa: S301  (ours, of make_task)
+    read = list(dict.fromkeys([*columns, "reason"]))
     for numbers in batches:
         for number in numbers.column(0).to_pylist():
-            for batch in plan.reader(plan.partitions[number], columns):
-                yield from fit_batch(batch)
+            for batch in plan.reader(plan.partitions[number], read):
+                yield from fit_batch(_keep(batch, frame).select(columns))
     spare_collector()
 
 
@@ -186,6 +197,15 @@ def fit_array(array: pa.Array, *, max_binary_bytes: int = MAX_BINARY_BYTES) -> I
         pa.RecordBatch.from_arrays([array], ["values"]), max_binary_bytes=max_binary_bytes
     ):
         yield batch.column(0)
+
+
+def _keep(batch: pa.RecordBatch, frame: str | None) -> pa.RecordBatch:
+    """Return the rows of one frame; a copy only where there are others."""
+    sound = batch["reason"].null_count
+    if frame is None or (sound if frame == "dicom" else batch.num_rows - sound) == batch.num_rows:
+        return batch
+    is_sound = pc.is_null(batch["reason"])
+    return batch.filter(is_sound if frame == "dicom" else pc.invert(is_sound))
 
 
 @functools.cache
