@@ -68,7 +68,7 @@ def header_ways() -> list[Way]:
     """Return the ways to read metadata alone, and what of them is installed."""
     learned = Learned()
     ways = [
-        Way(REFERENCE, _timed(_each(_pydicom_json)), 8),
+        Way(REFERENCE, _timed(_each(_pydicom_json)), 24),
         Way("pydicom, long values as links", _timed(_each(_pydicom_links)), 8),
     ]
     if dcmtk.is_installed():

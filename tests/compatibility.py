@@ -28,10 +28,12 @@ nox -s spark_versions dask_versions
 python tests/compatibility.py .nox/.cache/compatibility
 ```
 
+A cell shows its last run; where it counts fewer tests than its neighbours, the others came later.
+
 What an older Spark lacks:
 
 - Before 4.1 no filter is pushed down to `format("dicom")`, so one test is skipped; and late pixels
-  come by a UDF of pandas, not of Arrow.
+  come by a UDF of pandas, not of Arrow; Java and Python talk over TCP.
 - Before 4.2 a stream with `trigger(availableNow=True)` takes all files in one batch, whatever
   `maxFilesPerTrigger` says.
 """
