@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_snippets_of_a_document_run_one_after_another(path: Path) -> None:
     namespace: dict[str, object] = {"__name__": "__main__"}  # some are guarded, as scripts are
     for snippet in snippets:
         exec(compile(snippet, str(path), "exec"), namespace)
+
+
+def test_guide_to_the_catalogue_answers_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = (ROOT / "docs" / "catalogue.md").read_text()
+    names: dict[str, Any] = {}
+    for snippet in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
+        exec(snippet, names)
+    assert capsys.readouterr().out.split()[1].isdigit()
+    assert names["table"].column_names == ["origin", "Modality", "PatientAge"]
+    found = names["answer"].num_rows
+    assert len(names["images"]) + len(names["unread"]) == found > 0
 
 
 def test_guide_to_backends_shows_the_example_as_it_is() -> None:
