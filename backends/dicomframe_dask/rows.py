@@ -76,11 +76,12 @@ class RowReader:
 
     def __call__(self, partition: Partition, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows of a partition."""
-        if self.kind is None or columns is None:
+        if self.kind is None:
             return to_pandas(pa.Table.from_batches(self.reader(partition, columns)))
-        read = dict.fromkeys([*columns, "reason"])
-        frame = to_pandas(pa.Table.from_batches(self.reader(partition, list(read))))
-        return split_rows(frame, self.kind, list(columns))
+        wanted = list(columns or ())  # Dask hands nothing down where only the rows count
+        read = list(dict.fromkeys([*wanted, "reason"]))
+        frame = to_pandas(pa.Table.from_batches(self.reader(partition, read)))
+        return split_rows(frame, self.kind, wanted)
 
     def __repr__(self) -> str:
         return "read_dicom"
@@ -118,8 +119,8 @@ class _Rows(Blockwise):  # type: ignore[misc]
 
     def _is_alone(self, dependents: Any) -> bool:
         """Tell whether nothing else needs the source, which is one that can be cut down."""
-        users = {user() for user in dependents[self.frame._name]} - {None}
-        names = {user._name for user in users}
+        users = (reference() for reference in dependents[self.frame._name])
+        names = {user._name for user in users if user is not None}
         return names == {self._name} and isinstance(getattr(self.frame, "func", None), RowReader)
 
     def _read_alone(self) -> Expr:

@@ -154,6 +154,20 @@ def test_questions_asked_together_read_each_file_once(counted: Counted, ask: Any
     assert [partition for partition, _ in counted.reads()] == [0, 1]
 
 
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda frame: frame.assign(one=1)["one"].sum().compute(),
+        lambda frame: len(frame[[]].compute()),
+        lambda frame: len(frame[["origin"]][[]].compute()),
+    ],
+)
+def test_rows_are_those_of_the_frame_where_no_column_is_used(counted: Counted, count: Any) -> None:
+    dicom, corrupt = counted.frames
+    assert (count(dicom), count(corrupt)) == (8, 5)
+    assert counted.reads() == [(n, {"reason"}) for n in (0, 0, 1, 1)]
+
+
 def test_one_frame_is_read_and_split_in_one_task(counted: Counted) -> None:
     length = counted.frames.dicom["metadata"].str.len().sum().optimize(fuse=False)
     names = {key[0].partition("-")[0] for key in length.dask}
