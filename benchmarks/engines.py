@@ -97,7 +97,7 @@ class Way:
 
     def forget(self) -> None:
         """Keep what the first job took, and forget the turns until now."""
-        self.first_seconds = self.first_seconds or self.seconds[0]
+        self.first_seconds = self.seconds[0]
         self.seconds.clear()
         self.cpu_seconds.clear()
 
@@ -267,7 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=20_000, help=f"by {_SERIES_LENGTH}")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--warm-up", type=int, default=10, help="turns before, 1 at least")
+    parser.add_argument("--warm-up", type=int, default=10, help="turns before those")
     parser.add_argument("--small-jobs", type=int, default=200, help="of Spark, before all turns")
     parser.add_argument("--no-peers", action="store_true")
     arguments = parser.parse_args()
@@ -306,11 +306,9 @@ def main() -> None:
             ),
         ][: 0 if arguments.no_peers else 2]
         _measure([*ours, floor], peers, 1)
-        for way in (*ours, floor, *peers):
-            way.forget()
         _measure([small], [], arguments.small_jobs)
         _measure([*ours, floor], [], arguments.warm_up)
-        for way in (*ours, floor):
+        for way in (*ours, floor, *peers):
             way.forget()
         loads = _measure([*ours, floor], peers, arguments.turns)
     print(describe(loads), f"{len(plan.partitions)} partitions.\n", sep="\n")

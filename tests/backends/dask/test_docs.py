@@ -22,6 +22,15 @@ MODULES = [
 DOCUMENTS = sorted(path for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text())
 
 
+def run_snippets(path: Path) -> dict[str, Any]:
+    """Run the snippets of a document one after another; return the names that they leave."""
+    snippets = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"__name__": "__main__"}  # some are guarded, as scripts are
+    for snippet in snippets:
+        exec(compile(snippet, str(path), "exec"), names)
+    return names
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_run(name: str) -> None:
     failed, _ = doctest.testmod(
@@ -37,17 +46,11 @@ def test_every_public_function_has_an_example() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_snippets_of_a_document_run_one_after_another(path: Path) -> None:
-    snippets = re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
-    namespace: dict[str, object] = {"__name__": "__main__"}  # some are guarded, as scripts are
-    for snippet in snippets:
-        exec(compile(snippet, str(path), "exec"), namespace)
+    run_snippets(path)
 
 
 def test_guide_to_the_catalogue_answers_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
-    guide = (ROOT / "docs" / "catalogue.md").read_text()
-    names: dict[str, Any] = {}
-    for snippet in re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL):
-        exec(snippet, names)
+    names = run_snippets(ROOT / "docs" / "catalogue.md")
     assert capsys.readouterr().out.split()[1].isdigit()
     assert names["table"].column_names == ["origin", "Modality", "PatientAge"]
     found = names["answer"].num_rows

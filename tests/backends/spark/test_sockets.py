@@ -13,8 +13,7 @@ from dicomframe_spark import sockets
 from dicomframe_spark.sockets import choose_sockets
 
 SCRIPT = """
-import os, sys, dicomframe_spark
-from pyspark.errors import PySparkException
+import os, dicomframe_spark
 session = dicomframe_spark.start_local_session()
 assert session.range(4).mapInArrow(lambda rows: rows, "id long").count() == 4
 folder = session.conf.get("spark.python.unix.domain.socket.dir")
@@ -28,7 +27,7 @@ def test_a_local_session_talks_over_sockets_of_this_user_and_leaves_none() -> No
     )
     folder, mode, count = ran.stdout.split()
     assert mode == "0o700"
-    if "4.0." not in pyspark.__version__:  # they came with 4.1
+    if not pyspark.__version__.startswith("4.0."):  # they came with 4.1
         assert int(count) > 0
     assert not Path(folder).exists()
 
