@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 
 from dicomframe.dicom.values import EMPTY, swap_words, word_bytes
 
-_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _FRAGMENT = re.compile(
     r"offset=(?P<offset>\d+)&length=(?P<length>\d+)(?P<inflated>&inflated=1)?(?:&swap=(?P<swap>[248]))?"
 )
@@ -70,7 +69,7 @@ class BulkWriter:
     __slots__ = ("_after", "_before")
 
     def __init__(self, origin: str, *, inflated: bool) -> None:
-        self._before = b"%b#offset=" % _to_json(origin)[1:-1].encode()
+        self._before = encode_basestring(origin)[1:-1].encode() + b"#offset="
         self._after = b"&inflated=1" if inflated else b""
 
     def rest(self, offset: int, length: int, turned_vr: str | None = None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from dicomframe.dicom.dictionary import VRS, lookup_vr
@@ -38,6 +39,9 @@ DEFLATED_UIDS = frozenset(
 )
 """The whole data set is one deflate stream; 1.2.840.10008.1.2.8.1 deflates frames only."""
 
+AVAILABLE_SYNTAX = 0x00083002
+"""Available Transfer Syntax UID: the metadata tells there how the file is written."""
+
 _NO_DATA_SET = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 """MIME and XML encapsulation, SMPTE flows: there are no elements to walk."""
 
@@ -58,6 +62,11 @@ def encoding_of(uid: str) -> Encoding | None:
     if uid.startswith(_NO_DATA_SET):
         return None
     return EXPLICIT_LITTLE
+
+
+def tell_syntax(uid: str) -> bytes:
+    """Return `AVAILABLE_SYNTAX` as a member of a DICOM JSON object."""
+    return b'"%08X":{"vr":"UI","Value":[%b]}' % (AVAILABLE_SYNTAX, json.dumps(uid).encode())
 
 
 def read_tag(head: bytes, order: ByteOrder) -> int:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
+from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.dictionary import VRS
 from dicomframe.dicom.elements import table_of
@@ -92,6 +93,16 @@ def read_file_meta(
         detail = "the file ends with group 0002 and holds no data set"
         raise Damage("truncated", detail, walk.position)
     return FileMeta(walk.position, has_preamble, walk)
+
+
+def file_meta_at_hand(window: Window, limits: Limits) -> FileMeta | None:
+    """Return what stands before the data set, None if not all of it is at hand."""
+    try:
+        next(read_file_meta(Job(window, NO_BULK, limits)))
+    except StopIteration as end:
+        meta: FileMeta = end.value
+        return meta
+    return None
 
 
 @lru_cache(maxsize=16)

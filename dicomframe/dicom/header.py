@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from functools import partial
 
-from dicomframe.dicom.bulk import NO_BULK, BulkWriter
+from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.elements import make_entry
-from dicomframe.dicom.encodings import DEFLATED_UIDS
-from dicomframe.dicom.file_meta import FileMeta, read_file_meta, settle_encoding
+from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
+from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
@@ -52,7 +51,7 @@ class Header:
         self,
         metadata: bytes,
         find: Callable[[int], bytes | None],
-        meta: FileMeta | bytes,
+        meta: FileMeta | bytes | None,
         pixels: tuple[int, int] | None,
         template: Trail | None = None,
     ) -> None:
@@ -76,12 +75,8 @@ class Header:
             return self._find(tag)
         if isinstance(self._meta, bytes):
             window = Window(self._meta, 0, len(self._meta), DEFAULT_LIMITS)
-            reading = read_file_meta(Job(window, NO_BULK, DEFAULT_LIMITS))
-            try:
-                next(reading)
-            except StopIteration as end:
-                self._meta = end.value
-        return None if isinstance(self._meta, bytes) else self._meta.find(tag)
+            self._meta = file_meta_at_hand(window, DEFAULT_LIMITS)
+        return None if self._meta is None else self._meta.find(tag)
 
 
 def read_header(
@@ -177,7 +172,7 @@ def read_header(
         if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:
             table = yield walk.chain.offset_table
             inspection.see_offset_table(table, walk.chain.starts)
-    replace_member(members, b'"00083002":{"vr":"UI","Value":[%b]}' % json.dumps(uid).encode())
+    replace_member(members, tell_syntax(uid))
     metadata = b"{%b}" % b",".join(members)
     header = Header(metadata, partial(find_member, members), meta, walk.pixels)
     header.inflated = inflated
@@ -194,7 +189,6 @@ def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
     slot, begin = trail.passed[-1].slot, trail.position
     size, head = job.window.size, job.window.buffer
     if slot.mode != PIXELS:
-        trail.pieces.append(b"")
         is_all = begin == size == len(head)
         return Header(b"".join(trail.pieces), trail.find, head, None, trail) if is_all else None
     entry, start = slot.entry, begin + slot.entry.length_bytes
@@ -207,9 +201,9 @@ def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
             entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
     if following != size:
         return None
-    trail.pieces.append(entry.prefix + job.bulk.rest(start, stop - start))
-    metadata = b"".join((*trail.pieces, b"}"))
-    return Header(metadata, trail.find, head, (start, stop), trail)
+    trail.pieces[-1] = entry.prefix + job.bulk.rest(start, stop - start)
+    trail.pieces.append(b"}")
+    return Header(b"".join(trail.pieces), trail.find, head, (start, stop), trail)
 
 
 def _run_inflated(walk: Walk, inflated: Inflated) -> None:

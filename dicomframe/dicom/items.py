@@ -2,67 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
-from dicomframe.dicom.lessons import learn_item
-from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.lessons import meet_item
 from dicomframe.dicom.links import Around, Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job, Sequence
 from dicomframe.dicom.template import Template, Trail
 
 _LONGEST_ITEM_BYTES = 8192
-_MOST_LESSONS = 32
-
-
-@dataclass(slots=True)
-class Lessons:
-    """What was learned of the items of one sequence in one context."""
-
-    around: Around
-    template: Template = field(default_factory=Template)
-    count: int = 0
-
-    def match(self, trail: Trail, buffer: bytes) -> Slot | None:
-        """Go along the item at which `trail` stands; return what it counts, None if it is new."""
-        while True:
-            if trail.follow(buffer):
-                return trail.passed[-1].slot
-            if self.count >= _MOST_LESSONS or not self.template.split(trail, buffer):
-                return None
 
 
 class Items:
-    """Keep lessons by context; what they cost is counted by the memo."""
+    """Keep templates of items by what is around them; what they cost is counted by the memo."""
 
     def __init__(self, memo: Memo) -> None:
         self.memo = memo
-        self._lessons: dict[Around, Lessons] = {}
-        memo.forgets.append(self._lessons.clear)
+        self._templates: dict[Around, Template] = {}
+        memo.forgets.append(self._templates.clear)
 
-    def lessons(self, around: Around) -> Lessons:
-        """Return what is known for a context, nothing at first."""
-        lessons = self._lessons.get(around)
-        if lessons is None:
+    def template(self, around: Around) -> Template:
+        """Return what is known of items, nothing at first."""
+        template = self._templates.get(around)
+        if template is None:
             self.memo.spend(_LONGEST_ITEM_BYTES)
-            lessons = self._lessons[around] = Lessons(around)
-        return lessons
+            template = self._templates[around] = Template()
+        return template
 
     def forget(self) -> None:
         """Begin anew."""
-        self._lessons.clear()
-
-    def learn(
-        self, lessons: Lessons, trail: Trail, raw: bytes, told: bytes, limits: Limits
-    ) -> None:
-        """Learn from an item that was walked: its bytes, and the JSON object that they made."""
-        if lessons.count < _MOST_LESSONS and trail.position >= 0:
-            lessons.count += 1
-            before = lessons.template.bytes
-            learn_item(lessons.template, trail, lessons.around, raw, told, limits)
-            self.memo.spend(lessons.template.bytes - before)
+        self._templates.clear()
 
 
 class ItemWalk(MemoWalk):
@@ -79,12 +48,10 @@ class ItemWalk(MemoWalk):
         is_item = near >= 0 and at < sequence.bound and window.buffer.startswith(ITEM, near)
         if not is_item or self._inspection is not None:
             return super()._take_item()
-        lessons = sequence.learned
-        if not isinstance(lessons, Lessons):
-            context = sequence.parent.context
-            around = Around(sequence.entry.tag, self._encoding, context.charset, context.signed)
-            lessons = sequence.learned = self._items.lessons(around)
-        while (trail := self._take_like(lessons, sequence)) is None:
+        template = sequence.learned
+        if not isinstance(template, Template):
+            template = sequence.learned = self._items.template(self._around(sequence))
+        while (trail := self._take_like(template, sequence)) is None:
             if not window.buffer.startswith(ITEM, self._at - window.base):
                 return 0
         at = self._at
@@ -97,13 +64,17 @@ class ItemWalk(MemoWalk):
             self._begun.append((at, trail))
         return need
 
-    def _take_like(self, lessons: Lessons, sequence: Sequence) -> Trail | None:
+    def _around(self, sequence: Sequence) -> Around:
+        context = sequence.parent.context
+        return Around(sequence.entry.tag, self._encoding, context.charset, context.signed)
+
+    def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""
         base = self._window.base
-        trail = Trail(lessons.template.links, self._at - base)
-        end = lessons.match(trail, self._window.buffer)
-        if end is None:
+        trail = Trail(template.links, self._at - base)
+        if not template.match(trail, self._window.buffer):
             return trail
+        end = trail.passed[-1].slot
         depth = self._depth + len(self._sequences) + end.depth
         elements = self._elements + end.elements + 1
         stop = base + trail.position
@@ -122,16 +93,18 @@ class ItemWalk(MemoWalk):
     def _end_data_set(self) -> None:
         data_set = self._data_set
         super()._end_data_set()
-        if self._begun and data_set is not self._root:
-            at, trail = self._begun.pop()
-            start = at - self._window.base
-            stop = self._at + (8 if data_set.delimited else 0) - self._window.base
-            sequence = self._sequences[-1]
-            lessons = sequence.learned
-            is_short = start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
-            if is_short and isinstance(lessons, Lessons):
-                raw = self._window.buffer[start:stop]
-                self._items.learn(lessons, trail, raw, sequence.items[-1], self._limits)
+        if not self._begun or data_set is self._root:
+            return
+        at, trail = self._begun.pop()
+        start = at - self._window.base
+        stop = self._at + (8 if data_set.delimited else 0) - self._window.base
+        sequence = self._sequences[-1]
+        template, is_short = sequence.learned, start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
+        if isinstance(template, Template) and template.pays and is_short and trail.position >= 0:
+            raw, before = self._window.buffer[start:stop], template.bytes
+            mets = meet_item(self._around(sequence), raw, sequence.items[-1], self._limits)
+            template.learn(trail, raw, mets)
+            self._items.memo.spend(template.bytes - before)
 
 
 class FileSource:
@@ -148,9 +121,9 @@ class FileSource:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
         around, entry, buffer = slot.around, slot.entry, self._job.window.buffer
         length = entry.unpack_length(buffer, at)[0]
-        start = at + entry.length_bytes
+        start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
-        trail = Trail(self._items.lessons(around).template.links, start, None, stop)
+        trail = Trail(self._items.template(around).links, start, None, stop)
         if start < stop and trail.follow(buffer):
             position = trail.position
             if length == UNDEFINED:

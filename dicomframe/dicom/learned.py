@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
+from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.items import FileSource, Items, ItemWalk
-from dicomframe.dicom.lessons import START, learn_file, learn_series
-from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.dicom.lessons import START, meet_again, meet_file
+from dicomframe.dicom.limits import DEFAULT_LIMITS
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Window
 
 FIRST_READ_BYTES = 16 << 10
 MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
-_FREE_MISSES = 16
-_HINT_DRIFT_BYTES = 128
 _MOST_BEGUN = 256
-
-
-class FileTemplate(Template):
-    """The template of a series or of a device, and how well it did.
-
-    Attributes
-    ----------
-    hits, misses : int
-        Files that fitted, and those of which something was to be learned.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hits = self.misses = self.counted = 0
-
-    @property
-    def pays(self) -> bool:
-        """Whether files fit often enough."""
-        return self.misses <= _FREE_MISSES + self.hits
+_TEMPLATE_BYTES = 300
 
 
 class Learned:
@@ -74,7 +55,7 @@ class Learned:
         self._bytes = 0
         self._hints_at: dict[bytes, int] = {}
         self._begun: dict[bytes, None] = {}
-        self._templates: OrderedDict[bytes, FileTemplate] = OrderedDict()
+        self._templates: OrderedDict[bytes, Template] = OrderedDict()
 
     def begin(self) -> None:
         """Forget how far headers reach: other files begin."""
@@ -91,9 +72,9 @@ class Learned:
 
     def walk(self, job: Job, position: int, encoding: Encoding) -> Walk:
         """Return a walk that uses what was learned of elements and items."""
-        if self.has_templates:
-            return ItemWalk(self.items, job, position, encoding)
-        return MemoWalk(self.memo, job, position, encoding)
+        if not self.has_templates:
+            return MemoWalk(self.memo, job, position, encoding)
+        return ItemWalk(self.items, job, position, encoding)
 
     def match(self, job: Job) -> Trail | None:
         """Compare a file with those before, and learn from it.
@@ -101,10 +82,12 @@ class Learned:
         Return the way it went to an end; None if it is to be walked.
         """
         window, limits, head = job.window, job.limits, job.window.buffer
-        if limits is not self._limits and limits != self._limits:
-            self._templates.clear()
-            self.items.forget()
-            self._limits, self._bytes = limits, 0
+        if limits is not self._limits:
+            if limits != self._limits:
+                self._templates.clear()
+                self.items.forget()
+                self._bytes = 0
+            self._limits = limits
         hint = self._hint(head, _SERIES)
         if not hint or not self.has_templates or len(head) // 8 >= limits.elements:
             return None  # elements are not counted here
@@ -122,36 +105,21 @@ class Learned:
         else:
             self._templates.move_to_end(hint)
         trail = Trail(template.links, START, FileSource(self.items, job))
-        if not trail.follow(head) and not self._learn(template, trail, window, limits):
-            return None
-        template.hits += 1
-        if heir is not None:
-            before = heir.bytes
-            learn_series(heir, trail, head)
-            self._count(heir.bytes - before)
-        return trail
-
-    def _learn(self, template: FileTemplate, trail: Trail, window: Window, limits: Limits) -> bool:
-        """Learn of a file until it comes to an end; False if it cannot."""
-        template.misses += 1
-        before = template.bytes
-        while True:
-            if not template.split(trail, window.buffer) and not learn_file(
-                template, trail, window, limits
-            ):
-                is_known = False
-                break
-            if trail.follow(window.buffer):
-                is_known = True
-                break
+        before, is_known = template.bytes, template.match(trail, head)
+        if not is_known and template.pays:
+            with suppress(Damage):  # the walk will tell of it
+                is_known = template.learn(trail, head, meet_file(trail, window, limits))
         self._count(template.bytes - before)
-        return is_known
+        if is_known and heir is not None:
+            heir.learn(Trail(heir.links, START), head, meet_again(trail, head))
+            self._count(heir.bytes)
+        return trail if is_known else None
 
-    def _find(self, hint: bytes) -> FileTemplate:
+    def _find(self, hint: bytes) -> Template:
         template = self._templates.get(hint)
         if template is None:
-            template = self._templates[hint] = FileTemplate()
-            self._bytes += template.bytes
+            template = self._templates[hint] = Template()
+            self._bytes += _TEMPLATE_BYTES
         self._templates.move_to_end(hint)
         return template
 
@@ -159,17 +127,15 @@ class Learned:
         self._bytes += count
         while self._bytes > self._most_bytes and len(self._templates) > 1:
             _, dropped = self._templates.popitem(last=False)
-            self._bytes -= dropped.bytes
+            self._bytes -= dropped.bytes + _TEMPLATE_BYTES
 
     def _hint(self, head: bytes, tag: bytes) -> bytes:
-        """Return an element that looks like one of `tag`; it is looked for near where it was."""
+        """Return what looks like an element of `tag`, which is first looked for where it was."""
         at = self._hints_at.get(tag, START)
         if not head.startswith(tag, at):
-            at = head.find(tag, max(START, at - _HINT_DRIFT_BYTES))
+            at = head.find(tag, START)
             if at < 0:
-                at = head.find(tag, START)
-                if at < 0:
-                    return b""
+                return b""
             self._hints_at[tag] = at
         length_at = at + (6 if head[at + 4 : at + 6].isalpha() else 4)
         length = int.from_bytes(head[length_at : length_at + 2], "little")

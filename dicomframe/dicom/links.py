@@ -8,17 +8,16 @@ from typing import NamedTuple
 from dicomframe.dicom.elements import Context, Entry
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.text import Charset
-from dicomframe.dicom.values import get_plain_form
+from dicomframe.dicom.values import plain_ends
 
-VALUE, SAME_LENGTH, SILENT, SEQUENCE, PIXELS, END = range(6)
-"""How what varies is taken: encoded, also if its length may not vary; passed over; item by item.
-
-The last two end a data set.
+TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)
+"""How what varies is taken: text and numbers that are plain as they stand, other values encoded;
+passed over; item by item. The last two end a data set.
 """
 
 
 class Around(NamedTuple):
-    """What the items of a sequence take from around it."""
+    """What an element, or the items of a sequence, take from around it."""
 
     tag: int
     encoding: Encoding
@@ -36,9 +35,11 @@ class Slot(NamedTuple):
     Attributes
     ----------
     mode : int
-        `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
+        `TEXT`, `NUMBERS`, `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
     entry : Entry
         What its tag and VR decide.
+    length_bytes : int
+        Of the length field, which varies too; 0 if the length stays.
     longest : int
         A longer value stays in the file; where the length stays, the length.
     around : Around
@@ -52,6 +53,7 @@ class Slot(NamedTuple):
 
     mode: int
     entry: Entry
+    length_bytes: int
     longest: int
     around: Around
     place: Hashable | None = None
@@ -82,6 +84,26 @@ class Part(NamedTuple):
     slot: Slot | None
 
 
+class Met(NamedTuple):
+    """Elements that a template is to learn; the last of them may vary.
+
+    Attributes
+    ----------
+    start, stop : int
+        Where in the buffer they begin and end.
+    text, json : bytes
+        What they became: what stays of that, and what varies with the last one.
+    parts : list of Part
+        The elements.
+    """
+
+    start: int
+    stop: int
+    text: bytes
+    json: bytes
+    parts: list[Part]
+
+
 class Link:
     """A run that stays, its JSON, and what varies behind it; then `after` comes.
 
@@ -101,7 +123,16 @@ class Link:
         self.slot = slot
         self.after = after
         self.members: dict[int, tuple[int, int]] = {}
-        mode, entry, longest, around = slot[:4]
-        encode = entry.encode
-        how = mode, entry.length_bytes, entry.unpack_length, encode, get_plain_form(encode)
-        self.at_hand = (run, len(run), text, *how, around.charset, longest, after, slot)
+        mode, entry, length_bytes, longest = slot[:4]
+        opening, closing = plain_ends(entry.encode)
+        unpack_length = entry.unpack_length
+        texts = text, text + opening, closing
+        self.at_hand = (run, len(run), mode, *texts, length_bytes, unpack_length, longest, after)
+
+    @property
+    def weight(self) -> int:
+        """What it keeps, about, in bytes."""
+        return len(self.run) + 2 * len(self.text) + _PART_BYTES * (1 + len(self.parts))
+
+
+_PART_BYTES = 200

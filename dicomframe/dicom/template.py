@@ -9,25 +9,27 @@ the walk reads it, whatever it was learned from.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Protocol
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
-from dicomframe.dicom.links import PIXELS, SAME_LENGTH, SEQUENCE, SILENT, VALUE, Link, Part, Slot
-from dicomframe.dicom.values import (
-    EMPTY,
-    UnfitValue,
-    are_plain,
-    encode_number_text,
-    get_plain_form,
-    write_numbers,
+from dicomframe.dicom.links import (
+    PIXELS,
+    SEQUENCE,
+    SILENT,
+    TEXT,
+    VALUE,
+    Link,
+    Met,
+    Part,
+    Slot,
 )
+from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
 _MOST_BYTES = 4 << 20
-_PART_BYTES = 200
-_STRIDE_BYTES = 256
+_FREE_MISSES = 16
 
 
 class Source(Protocol):
@@ -53,22 +55,15 @@ class Trail:
     passed : list of Link
         What it came along.
     pieces : list of bytes
-        The JSON so far: the text of each link passed, and what followed it.
+        The JSON so far, three for each link passed: its text, plain text, and what comes behind.
+    stops : list of int
+        Where the sequences ended that it passed.
     source : Source or None
         The file, unless items are compared: all of a sequence that begin before `stop`.
     """
 
-    __slots__ = (
-        "_first",
-        "_numbers",
-        "_stop",
-        "_texts",
-        "links",
-        "passed",
-        "pieces",
-        "position",
-        "source",
-    )
+    __slots__ = ("_first", "_numbers", "_stop", "links", "passed", "pieces", "position", "source",
+                 "stops")  # fmt: skip
 
     def __init__(
         self, links: list[Link], position: int, source: Source | None = None, stop: int = -1
@@ -79,7 +74,7 @@ class Trail:
         self._stop = stop
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
-        self._texts: list[bytes] = []
+        self.stops: list[int] = []
         self._numbers: list[bytes] = []
 
     def follow(self, buffer: bytes) -> bool:
@@ -88,15 +83,15 @@ class Trail:
         `position` is then behind the run of that link. Text and numbers are taken for plain as
         they are met, and looked at all together in the end.
         """
-        links, position, source = self.links, self.position, self.source
-        append, passed = self.pieces.append, self.passed.append
-        texts, numbers = self._texts, self._numbers
+        links, position = self.links, self.position
+        passed, pieces, source = self.passed.append, self.pieces, self.source
+        numbers, (to_commas, spaces) = self._numbers.append, NUMBERS_TO_JSON
         try:
             while links:
                 link = links[0]
                 (
-                    run, run_bytes, text, mode, length_bytes, unpack_length, encode, form, charset,
-                    longest, after, slot,
+                    run, run_bytes, mode, text, opened, closing,
+                    length_bytes, unpack_length, longest, after,
                 ) = link.at_hand  # fmt: skip
                 begin = position + run_bytes
                 if buffer[position:begin] != run:
@@ -104,51 +99,46 @@ class Trail:
                         continue
                     break
                 passed(link)
-                append(text)
-                if mode <= SAME_LENGTH:
-                    if mode == VALUE:
+                if mode <= VALUE:
+                    if length_bytes:
                         (length,) = unpack_length(buffer, begin)
                         begin += length_bytes
-                        position = begin + length
                     else:
-                        position = begin + (length := longest)
+                        length = longest
+                    position = begin + length
                     if length > longest:
-                        if source is not None:
-                            append(source.bulk.rest(begin, length))
-                    elif form:
-                        raw = buffer[begin:position].rstrip(b" \0")
-                        if raw:
-                            texts.append(raw)
-                            append(form % raw)
-                        else:
-                            append(EMPTY)
-                    elif encode is encode_number_text:
-                        raw = buffer[begin:position].rstrip(b" \0")
-                        if raw:
-                            numbers.append(raw)
-                            append(write_numbers(raw))
-                        else:
-                            append(EMPTY)
+                        pieces += text, b"", source.bulk.rest(begin, length) if source else b""
+                    elif mode == VALUE:
+                        slot = link.slot
+                        raw = buffer[begin:position]
+                        pieces += text, b"", slot.entry.encode(raw, slot.around.charset)
+                    elif not (raw := buffer[begin:position].rstrip(b" \0")):
+                        pieces += text, b"", EMPTY
+                    elif mode == TEXT:
+                        pieces += opened, raw, closing
                     else:
-                        append(encode(buffer[begin:position], charset))
+                        numbers(raw)
+                        pieces += opened, raw.translate(to_commas, spaces), closing
                 elif mode == SEQUENCE and source is not None:
-                    taken = source.take_sequence(begin, slot)
+                    taken = source.take_sequence(begin, link.slot)
                     if taken is None:
                         position = -1
                         break
-                    append(taken[0])
-                    position = taken[1]
+                    member, position = taken
+                    pieces += text, b"", member
+                    self.stops.append(position)
                 elif mode == SILENT:
                     position = begin + length_bytes + unpack_length(buffer, begin)[0]
-                    append(b"")
+                    pieces += text, b"", b""
                 elif begin < self._stop and not buffer.startswith(SEQUENCE_ENDS, begin):
-                    append(b",")
+                    pieces += text, b"", b","
                     position, after = begin, self._first
                 elif begin > len(buffer):
                     break
                 else:
                     self.position = begin
-                    if not are_plain(texts, numbers):
+                    pieces += text, b"", b""
+                    if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
                 links = after
@@ -159,14 +149,13 @@ class Trail:
 
     def _encode_again(self) -> None:
         """Encode one by one what was taken for plain."""
-        texts, numbers, pieces = iter(self._texts), iter(self._numbers), self.pieces
-        for number, link in enumerate(self.passed[:-1]):
-            encode, charset = link.slot.entry.encode, link.slot.around.charset
-            is_number = encode is encode_number_text
-            is_held = is_number or get_plain_form(encode)
-            if is_held and pieces[2 * number + 1].startswith(b',"Value"'):
-                raw = next(numbers if is_number else texts)
-                pieces[2 * number + 1] = encode(raw, charset)
+        numbers, pieces = iter(self._numbers), self.pieces
+        for number, link in enumerate(self.passed):
+            at, slot = 3 * number, link.slot
+            if raw := pieces[at + 1]:
+                raw = raw if slot.mode == TEXT else next(numbers)
+                rest = slot.entry.encode(raw, slot.around.charset)
+                pieces[at : at + 3] = link.text, b"", rest
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
@@ -176,6 +165,15 @@ class Trail:
             and slot.entry.vr in ("OB", "OW")
             and buffer.startswith(b"\xff\xff\xff\xff", self.position)
         )
+
+    @property
+    def place(self) -> Hashable | None:
+        """The place at which it stands, None at the beginning."""
+        return self.passed[-1].slot.place if self.passed else None
+
+    def told(self, number: int) -> bytes:
+        """Return the JSON of a link that was passed, and of the value behind it."""
+        return b"".join(self.pieces[3 * number : 3 * number + 3])
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, None if there is none."""
@@ -190,7 +188,7 @@ class Trail:
                     link.members.setdefault(part.tag, (start + 1, stop))
             start, stop = link.members.get(tag, (0, 0))
             if tag == link.parts[-1].tag:
-                return link.text[start:] + self.pieces[2 * number + 1] or None
+                return self.told(number)[start:] or None
             return link.text[start:stop] or None
         return None
 
@@ -214,40 +212,90 @@ class Template:
         The links that are known to follow at a place.
     bytes : int
         What it keeps, about.
+    hits, misses : int
+        Data sets that went along it, and those that differed in more than values.
     """
 
     def __init__(self) -> None:
         self.links: list[Link] = []
         self.places: dict[Hashable, list[Link]] = {}
-        self.bytes = _PART_BYTES
+        self.bytes = 0
+        self.hits = self.misses = 0
 
     @property
-    def is_full(self) -> bool:
-        """Whether it has all that one template may keep."""
-        return self.bytes > _MOST_BYTES
+    def pays(self) -> bool:
+        """Whether data sets fit often enough."""
+        return self.misses <= _FREE_MISSES + self.hits
 
-    def at(self, place: Hashable | None) -> list[Link]:
+    def match(self, trail: Trail, buffer: bytes) -> bool:
+        """Go along to an end; where only values differ from those known, let them vary."""
+        is_known = trail.follow(buffer)
+        while not is_known and self.pays and self._split(trail, buffer):
+            is_known = trail.follow(buffer)
+        self.hits += is_known
+        self.misses += not is_known
+        return is_known
+
+    def learn(self, trail: Trail, buffer: bytes, mets: Iterator[Met]) -> bool:
+        """Add links from where a data set left the known ones; tell whether it comes to an end.
+
+        `mets` are its elements from there on; no more of them are asked for than are new.
+        """
+        while self._split(trail, buffer) or self._add(trail, buffer, mets):
+            if trail.follow(buffer):
+                return True
+        return False
+
+    def _add(self, trail: Trail, buffer: bytes, mets: Iterator[Met]) -> bool:
+        """Add links for the elements from where `trail` stands to one behind which it is known."""
+        links, run_at = trail.links, trail.position
+        if run_at < 0 or self.bytes > _MOST_BYTES:
+            return False
+        parts: list[Part] = []
+        texts: list[bytes] = []
+        for start, stop, text, json, elements in mets:
+            if start < trail.position:
+                continue
+            if not parts and start > run_at:
+                return False
+            parts += elements
+            texts.append(text)
+            slot, cut = parts[-1].slot, stop - parts[-1].field
+            tells_place = b'"BulkDataURI":' in json
+            if slot is not None and (
+                tells_place or slot.mode >= PIXELS or self.places.get(slot.place)
+            ):
+                after = self._at(slot.place)
+                self._put(links, Link(buffer[run_at:cut], b"".join(texts), parts, slot, after))
+                if after or slot.mode >= PIXELS:
+                    return True
+                links, run_at, parts, texts = after, stop, [], []
+            elif tells_place:
+                return False
+            else:
+                texts.append(json)
+        return False
+
+    def _at(self, place: Hashable | None) -> list[Link]:
         """Return the links that follow at a place, to be added to."""
-        if place is None:
-            return []
-        return self.places.setdefault(place, [])
+        return [] if place is None else self.places.setdefault(place, [])
 
-    def add(self, links: list[Link], link: Link) -> None:
+    def _put(self, links: list[Link], link: Link) -> None:
         """Let `link` be the first of `links`; of many the last ones are forgotten."""
         if any(other.run == link.run and other.slot.mode == link.slot.mode for other in links):
             return
         links.insert(0, link)
-        self.bytes += _weigh(link) - sum(map(_weigh, links[_MOST_LINKS:]))
+        self.bytes += link.weight - sum(other.weight for other in links[_MOST_LINKS:])
         del links[_MOST_LINKS:]
 
-    def split(self, trail: Trail, buffer: bytes) -> bool:
+    def _split(self, trail: Trail, buffer: bytes) -> bool:
         """Let the values vary that a data set and the link most like it differ in.
 
         Return whether the data set can go on then: not where it differs in more than a value, or
         in one that decides how others are read.
         """
         position, links = trail.position, trail.links
-        if position < 0 or self.is_full:
+        if position < 0 or self.bytes > _MOST_BYTES:
             return False
         counts = [_count_shared(link.run, buffer, position) for link in links]
         shared = max(counts, default=0)
@@ -260,12 +308,12 @@ class Template:
         if found is None:
             return False
         del links[number]
-        self.bytes -= _weigh(link)
+        self.bytes -= link.weight
         while found is not None:
             at, cut, text_cut, slot = found
-            known, links = links, self.at(slot.place)
+            known, links = links, self._at(slot.place)
             known.insert(0, Link(run[:cut], text[:text_cut], parts[: at + 1], slot, links))
-            self.bytes += _weigh(known[0])
+            self.bytes += known[0].weight
             run, text = run[cut + parts[at].field :], text[text_cut + parts[at].json :]
             parts = parts[at + 1 :]
             position = -1 if links else _skip(slot, buffer, position + cut)
@@ -273,12 +321,8 @@ class Template:
                 break
             shared = _count_shared(run, buffer, position)
             found = None if position + shared >= len(buffer) else _find_part(parts, shared)
-        self.add(links, Link(run, text, parts, link.slot, link.after))
+        self._put(links, Link(run, text, parts, link.slot, link.after))
         return True
-
-
-def _weigh(link: Link) -> int:
-    return len(link.run) + len(link.text) + _PART_BYTES * (1 + len(link.parts))
 
 
 def _find_part(parts: list[Part], offset: int) -> tuple[int, int, int, Slot] | None:
@@ -297,9 +341,9 @@ def _find_part(parts: list[Part], offset: int) -> tuple[int, int, int, Slot] | N
 
 def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
     """Return where the value that begins with its length field ends; -1 if that is not at hand."""
-    if slot.mode == SAME_LENGTH:
+    if not slot.length_bytes:
         return begin + slot.longest
-    start = begin + slot.entry.length_bytes
+    start = begin + slot.length_bytes
     if start > len(buffer):
         return -1
     stop = start + slot.entry.unpack_length(buffer, begin)[0]
@@ -308,16 +352,9 @@ def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
 
 def _count_shared(run: bytes, buffer: bytes, position: int) -> int:
     """Return how many of the first bytes are the same."""
-    start = 0
-    while buffer.startswith(run[start : start + _STRIDE_BYTES], position + start):
-        start += _STRIDE_BYTES
-        if start >= len(run):
-            return len(run)
-    other = buffer[position + start : position + start + _STRIDE_BYTES]
-    count = min(len(other), len(run) - start)
-    difference = int.from_bytes(run[start : start + count], "little") ^ int.from_bytes(
-        other[:count], "little"
-    )
-    if not difference:
-        return start + count
-    return start + (((difference & -difference).bit_length() - 1) >> 3)
+    other = buffer[position : position + len(run)]
+    if other == run:
+        return len(run)
+    ours, theirs = run[: len(other)], other
+    difference = int.from_bytes(ours, "little") ^ int.from_bytes(theirs, "little")
+    return ((difference & -difference).bit_length() - 1) >> 3 if difference else len(other)

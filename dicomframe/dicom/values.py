@@ -19,6 +19,8 @@ from dicomframe.dicom.text import Charset
 ByteOrder = Literal["little", "big"]
 Encoder = Callable[[bytes, Charset], bytes]
 
+NUMBERS_TO_JSON = bytes.maketrans(b"\\", b","), b" "
+
 EMPTY = b"}"
 """An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
 
@@ -50,25 +52,20 @@ def get_encoder(vr: str, order: ByteOrder) -> Encoder:
     return _ENCODERS[order].get(vr, encode_inline_binary)
 
 
-def get_plain_form(encode: Encoder) -> bytes:
-    """Return what an encoder of text makes of plain text, for ``%``; empty for any other."""
-    return _PLAIN_FORMS.get(encode, b"")
+def plain_ends(encode: Encoder) -> tuple[bytes, bytes]:
+    """Return what an encoder puts before plain text or numbers and behind; empty for others."""
+    return _PLAIN_ENDS.get(encode, (b"", b""))
 
 
 def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
-    """Tell whether what encoders make of values without padding is their bytes, once set off.
+    """Tell whether what encoders make of values without padding is their bytes between the ends.
 
-    Of `texts` what `get_plain_form` tells, of `numbers` (DS, IS) what `write_numbers` does; no
-    number may be empty.
+    Of `numbers` (DS, IS) none may be empty; `NUMBERS_TO_JSON` are the arguments of ``translate``
+    that make JSON of them.
     """
     if b"".join(texts).translate(None, _PLAIN_OF_NAMES):
         return False
     return not numbers or _NUMBERS.fullmatch(b"\\".join(numbers)) is not None
-
-
-def write_numbers(raw: bytes) -> bytes:
-    """Return numbers as JSON, if they are plain."""
-    return b',"Value":[%b]}' % raw.replace(b"\\", b",").replace(b" ", b"")
 
 
 def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
@@ -145,7 +142,7 @@ def encode_number_text(raw: bytes, charset: Charset) -> bytes:
     if raw.isdigit() and len(raw) < 16 and (raw[0] != 48 or len(raw) == 1):
         return b',"Value":[' + raw + b"]}"
     if _NUMBERS.fullmatch(raw):
-        return write_numbers(raw)
+        return b',"Value":[' + raw.translate(*NUMBERS_TO_JSON) + b"]}"
     return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
 
 
@@ -237,9 +234,10 @@ _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "SV": 8, "UV": 8}
 
 
-_PLAIN_FORMS: dict[Encoder, bytes] = {
-    **dict.fromkeys((_encode_ascii, _encode_text, _encode_long_text), b',"Value":["%b"]}'),
-    _encode_person_name: b',"Value":[{"Alphabetic":"%b"}]}',
+_PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {
+    **dict.fromkeys((_encode_ascii, _encode_text, _encode_long_text), (b',"Value":["', b'"]}')),
+    _encode_person_name: (b',"Value":[{"Alphabetic":"', b'"}]}'),
+    encode_number_text: (b',"Value":[', b"]}"),
 }
 
 

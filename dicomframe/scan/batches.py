@@ -32,15 +32,15 @@ class Batch:
         self._clear()
 
     def _clear(self) -> None:
-        self._rows: dict[str, list[Any]] = {name: [] for name in self._schema.names}
-        self._count = 0
+        self._rows: list[dict[str, Any]] = []
         self._arena: pa.Buffer | None = None
+        self._places = memoryview(b"")
         self._used = 0
         self._ends = array("q", [0])
         self._has_pixels: list[bool] = []
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._rows)
 
     def expect(self, unread_bytes: int) -> None:
         """Be told how large the files are that are still to come, this one included."""
@@ -48,10 +48,10 @@ class Batch:
 
     def has_room_for(self, header: Header) -> bool:
         """Tell whether one more row fits; if not, `finish` first."""
-        if self._count >= _BATCH_ROWS:
+        if len(self._rows) >= _BATCH_ROWS:
             return False
         length = header.pixel_length if self.wants_pixels else None
-        return not length or self._arena is None or self._used + length <= self._arena.size
+        return not length or self._arena is None or self._used + length <= len(self._places)
 
     def append(self, origin: str, header: Header, file: FileReader) -> None:
         """Add a sound file; nothing is added if its Pixel Data cannot be read.
@@ -95,9 +95,7 @@ class Batch:
     ) -> None:
         if file is not None:
             row["bytes_read"], row["requests"] = file.bytes_read, file.requests
-        for name, values in self._rows.items():
-            values.append(row.get(name))
-        self._count += 1
+        self._rows.append(row)
         if self.wants_pixels:
             self._has_pixels.append(has_pixels)
             self._ends.append(self._used)
@@ -110,7 +108,8 @@ class Batch:
         if self._arena is None:
             usual = min(self._batch_bytes, self._unread_bytes)
             self._arena = pa.allocate_buffer(max(usual, length))
-        place = memoryview(self._arena).cast("B")[self._used : self._used + length]
+            self._places = memoryview(self._arena).cast("B")
+        place = self._places[self._used : self._used + length]
         if header.inflated is not None:
             place[:] = header.inflated.read(offset, offset + length)
         else:
@@ -128,10 +127,11 @@ class Batch:
         return batch
 
     def _array(self, field: pa.Field) -> pa.Array:
-        return pa.array(self._rows[field.name], field.type)
+        name = field.name
+        return pa.array([row.get(name) for row in self._rows], field.type)
 
     def _pixel_array(self) -> pa.Array:
         validity = pa.array(self._has_pixels, pa.bool_()).buffers()[1]
         data = pa.py_buffer(b"") if self._arena is None else self._arena.slice(0, self._used)
         buffers = [validity, pa.py_buffer(self._ends), data]
-        return pa.Array.from_buffers(pa.large_binary(), self._count, buffers)
+        return pa.Array.from_buffers(pa.large_binary(), len(self._rows), buffers)

@@ -147,15 +147,15 @@ class LocalFile(Closing):
     def read_into(self, start: int, buffer: memoryview) -> None:
         """Fill `buffer` with the bytes from `start` on."""
         self.bytes_read += len(buffer)
-        done = 0
-        while done < len(buffer):
+        stop = start + len(buffer)
+        while buffer:
             try:
-                count = os.preadv(self._descriptor, [buffer[done:]], start + done)
+                count = os.preadv(self._descriptor, [buffer], stop - len(buffer))
             except OSError as error:
                 raise StorageFault(describe_error(error)) from None
             if count == 0:
-                raise StorageFault(short_answer(start, start + len(buffer), done))
-            done += count
+                raise StorageFault(short_answer(start, stop, stop - len(buffer) - start))
+            buffer = buffer[count:]
 
 
 class HandleFile(Closing):

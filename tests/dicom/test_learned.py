@@ -165,13 +165,13 @@ def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPa
 def lessons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect where in a file something was walked to be learned."""
     taken = []
-    learn = learned_module.learn_file
+    meet = learned_module.meet_file
 
-    def count(template: Any, trail: Any, *rest: Any) -> bool:
+    def count(trail: Any, *rest: Any) -> Any:
         taken.append(trail.position)
-        return learn(template, trail, *rest)
+        return meet(trail, *rest)
 
-    monkeypatch.setattr(learned_module, "learn_file", count)
+    monkeypatch.setattr(learned_module, "meet_file", count)
     return taken
 
 
@@ -258,3 +258,13 @@ def test_a_lesson_that_passes_a_limit_costs_no_file(read: Any) -> None:
         data = make_ct(number) + element(0xFFFCFFFC, "OB", bytes(8))
         plain = read(data, limits=limits)
         assert read(data, learned=learned, limits=limits).metadata == plain.metadata
+
+
+def test_a_sequence_that_the_first_read_cuts_off_is_no_lesson(read: Any) -> None:
+    items = [item(element(0x00080104, "LO", "x" * 60)) for _ in range(80)]
+    learned = Learned()
+    for extra in ([], [sequence(0x00400275, *items, delimited=True)]):
+        for number in range(3):
+            data = make_slice(number, *extra)
+            learned.first_read_bytes = 2048
+            assert read(data, learned=learned).metadata == read(data).metadata
