@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import pickle
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -125,11 +125,11 @@ class OriginFinder:
 def read_partitions(payload: bytes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the partitions whose numbers `batches` hold in their one column."""
     plan, columns, frame = pickle.loads(payload)  # noqa: S301  (ours, of make_task)
-    read = list(dict.fromkeys([*columns, "reason"]))
+    reader = plan.reader if frame is None else partial(plan.reader.read_frame, frame)
     for numbers in batches:
         for number in numbers.column(0).to_pylist():
-            for batch in plan.reader(plan.partitions[number], read):
-                yield from fit_batch(_keep(batch, frame).select(columns))
+            for batch in reader(plan.partitions[number], columns):
+                yield from fit_batch(batch)
     spare_collector()
 
 
@@ -199,16 +199,7 @@ def fit_array(array: pa.Array, *, max_binary_bytes: int = MAX_BINARY_BYTES) -> I
         yield batch.column(0)
 
 
-def _keep(batch: pa.RecordBatch, frame: str | None) -> pa.RecordBatch:
-    """Return the rows of one frame; a copy only where there are others."""
-    sound = batch["reason"].null_count
-    if frame is None or (sound if frame == "dicom" else batch.num_rows - sound) == batch.num_rows:
-        return batch
-    is_sound = pc.is_null(batch["reason"])
-    return batch.filter(is_sound if frame == "dicom" else pc.invert(is_sound))
-
-
-@functools.cache
+@cache
 def _hide_modules(_count: int) -> None:
     gc.collect()
     gc.freeze()

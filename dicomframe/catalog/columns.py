@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from dicomframe.scan.schema import column_type
+from dicomframe.scan.schema import FRAMES, column_type
 from dicomframe.scan.tags import TagColumn
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "sort_rows",
 ]
 
-FRAMES = ("dicom", "corrupt")
 
 DEFAULT_TAGS = (
     *("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "PatientAge"),

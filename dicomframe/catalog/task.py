@@ -18,6 +18,7 @@ from dicomframe.catalog.place import CatalogPlace
 from dicomframe.scan.packing import TIMED_SCHEMA, unpack_files
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.reading import PartitionReader
+from dicomframe.scan.schema import select_rows
 
 __all__ = ["TOLD_SCHEMA", "Container", "IndexTask"]
 
@@ -101,8 +102,11 @@ class IndexTask:
                 rows[reason] += count
                 bytes_read[reason] += size
             stamped = self._stamp(batch, listed)
-            for frame, mask in _masks(batch):
-                held[frame].append(stamped.filter(mask).select(schemas[frame].names))
+            for frame in FRAMES:
+                rows_of_frame = select_rows(stamped, frame)
+                if not rows_of_frame.num_rows:
+                    continue
+                held[frame].append(rows_of_frame.select(schemas[frame].names))
                 if sum(each.nbytes for each in held[frame]) > _HELD_BYTES:
                     told.append(self._write(frame, held[frame], schemas[frame]))
                     held[frame] = []
@@ -176,14 +180,6 @@ def _modified(files: pa.RecordBatch) -> pa.Array:
     if "modified" in files.schema.names:
         return files["modified"]
     return pa.nulls(len(files), TIMED_SCHEMA.field("modified").type)
-
-
-def _masks(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
-    is_sound = pc.is_null(batch["reason"])
-    if is_sound.true_count:
-        yield "dicom", is_sound
-    if is_sound.false_count:
-        yield "corrupt", pc.invert(is_sound)
 
 
 def _count(batch: pa.RecordBatch) -> Iterator[tuple[str, int, int]]:

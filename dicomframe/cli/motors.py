@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dicomframe import registry
 from dicomframe.plugin import ReadPlan
+from dicomframe.scan.schema import FRAMES, select_rows
 
 __all__ = ["Step", "count_bytes", "quiet", "read_by_engine", "read_here"]
 
@@ -46,19 +46,14 @@ def count_bytes(plan: ReadPlan) -> ReadPlan:
 
 def read_here(plan: ReadPlan) -> Iterator[Step]:
     """Yield the rows of each batch that the library's own loop reads in this process."""
+    schemas = plan.dicom_schema, plan.corrupt_schema
     for partition in plan.partitions:
         for batch in plan.reader(partition):
-            table = pa.Table.from_batches([batch])
-            is_sound = pc.is_null(table["reason"])
-            dicom = table.select(plan.dicom_schema.names)
-            corrupt = table.select(plan.corrupt_schema.names)
-            if batch["reason"].null_count < batch.num_rows:  # else spare the copy
-                dicom = dicom.filter(is_sound)
-            yield Step(
-                batch.num_rows,
-                dicom.cast(plan.dicom_schema),
-                corrupt.filter(pc.invert(is_sound)).cast(plan.corrupt_schema),
+            dicom, corrupt = (
+                pa.table(select_rows(batch, frame)).select(schema.names).cast(schema)
+                for frame, schema in zip(FRAMES, schemas, strict=True)
             )
+            yield Step(batch.num_rows, dicom, corrupt)
 
 
 def read_by_engine(plan: ReadPlan, engine: str) -> Iterator[Step]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -17,11 +17,10 @@ from dicomframe.scan.parquet import PartedWriter
 from dicomframe.scan.partition import Partition
 from dicomframe.scan.ranges import describe_error
 from dicomframe.scan.reading import PartitionReader
+from dicomframe.scan.schema import FRAMES, select_rows
 from dicomframe.scan.storage import Store, open_file_system
 
-__all__ = ["FRAMES", "PARTS_SCHEMA", "PartWriter", "PartsTask", "call_target"]
-
-FRAMES = ("dicom", "corrupt")
+__all__ = ["PARTS_SCHEMA", "PartWriter", "PartsTask", "call_target"]
 
 PARTS_SCHEMA = pa.schema(
     [
@@ -88,8 +87,10 @@ class PartsTask:
         try:
             for batch in _counting(self.reader)(partition):
                 _count(batch, rows, bytes_read)
-                for frame, table in _split(batch):
-                    writers[frame].write(table)
+                for frame, writer in writers.items():
+                    rows_of_frame = select_rows(batch, frame)
+                    if rows_of_frame.num_rows:
+                        writer.write(pa.table(rows_of_frame))
             for writer in writers.values():
                 writer.close()
         except BaseException:
@@ -231,15 +232,3 @@ def _count(batch: pa.RecordBatch, rows: Counter[str], bytes_read: Counter[str]) 
     for row in counted.aggregate([("bytes", "sum"), ([], "count_all")]).to_pylist():
         rows[row["reason"]] += row["count_all"]
         bytes_read[row["reason"]] += row["bytes_sum"] or 0
-
-
-def _split(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Table]]:
-    table = pa.table(batch)
-    is_sound = pc.is_null(table["reason"])
-    count = pc.sum(is_sound).as_py() or 0
-    for frame, mask, part in (
-        ("dicom", is_sound, count),
-        ("corrupt", pc.invert(is_sound), table.num_rows - count),
-    ):
-        if part:
-            yield frame, table if part == table.num_rows else table.filter(mask)

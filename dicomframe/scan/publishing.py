@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from dicomframe.errors import DicomFrameError, InvalidOptionError
 from dicomframe.scan.locating import locate
-from dicomframe.scan.parts import FRAMES, PARTS_SCHEMA, PartsTask, PartWriter, call_target
+from dicomframe.scan.parts import PARTS_SCHEMA, PartsTask, PartWriter, call_target
 from dicomframe.scan.planning import ReadPlan
 from dicomframe.scan.reports import RunReport
+from dicomframe.scan.schema import FRAMES
 from dicomframe.scan.storage import open_file_system
 from dicomframe.scan.urls import hide_credentials
 

@@ -20,6 +20,7 @@ from dicomframe.scan.schema import (
     make_corrupt_schema,
     make_dicom_schema,
     make_scan_schema,
+    select_rows,
 )
 
 __all__ = ["PartitionReader"]
@@ -109,6 +110,23 @@ class PartitionReader:
             batch.append_corrupt(origin, _damage_of(failure), file)
         if len(batch) or is_first:
             yield batch.finish()
+
+    def read_frame(
+        self, frame: str, partition: Partition, columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of `partition` that belong to one of both frames.
+
+        Parameters
+        ----------
+        frame : str
+            ``"dicom"`` or ``"corrupt"``.
+        partition : Partition
+            The files.
+        columns : sequence of str
+            Columns of that frame, in the order wanted.
+        """
+        for batch in self(partition, list(dict.fromkeys([*columns, "reason"]))):
+            yield select_rows(batch, frame).select(list(columns))
 
     def _likely_bytes(self, listed: ListedFile) -> int:
         return self.options.batch_bytes if listed.size is None else listed.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.tags import Kind, TagColumn
@@ -22,6 +23,9 @@ RESERVED_COLUMNS = (
     "pixel_place",
 )
 """Names that a column of `tags` cannot have."""
+
+FRAMES = ("dicom", "corrupt")
+"""The two frames of a read."""
 
 _COST_FIELDS = [pa.field("bytes_read", pa.int64()), pa.field("requests", pa.int64())]
 PIXEL_PLACE = pa.field("pixel_place", pa.string())
@@ -81,3 +85,20 @@ def make_scan_schema(options: ReadOptions) -> pa.Schema:
     dicom, corrupt = make_dicom_schema(options), make_corrupt_schema(options)
     fields = [*dicom, *(field for field in corrupt if field.name not in dicom.names)]
     return pa.schema([fields[0], *(field.with_nullable(True) for field in fields[1:])])
+
+
+def select_rows(batch: pa.RecordBatch, frame: str) -> pa.RecordBatch:
+    """Return the rows of one frame of a batch that has `reason`; a copy only where it has others.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        Rows of both frames.
+    frame : str
+        ``"dicom"`` or ``"corrupt"``.
+    """
+    sound = batch["reason"].null_count
+    if (sound if frame == "dicom" else batch.num_rows - sound) == batch.num_rows:
+        return batch
+    is_sound = pc.is_null(batch["reason"])
+    return batch.filter(is_sound if frame == "dicom" else pc.invert(is_sound))

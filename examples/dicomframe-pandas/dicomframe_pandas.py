@@ -17,7 +17,7 @@ class LazyFrame:
 
     plan: ReadPlan
     columns: tuple[str, ...]
-    is_sound: bool
+    frame: str
 
     def __getitem__(self, columns: list[str]) -> LazyFrame:
         """Return the frame with these columns only; what is left out is not read."""
@@ -25,12 +25,9 @@ class LazyFrame:
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows of each partition."""
-        wanted = list(dict.fromkeys([*self.columns, "reason"]))
         for partition in self.plan.partitions:
-            table = pa.Table.from_batches(self.plan.reader(partition, wanted))
-            reason = table["reason"]
-            mask = reason.is_null() if self.is_sound else reason.is_valid()
-            yield table.filter(mask).select(self.columns)
+            batches = self.plan.reader.read_frame(self.frame, partition, self.columns)
+            yield pa.Table.from_batches(batches)
 
     def load(self) -> pd.DataFrame:
         """Read the files and return their rows."""
@@ -44,8 +41,8 @@ class PandasBackend(Backend):
     def build(self, plan: ReadPlan) -> DicomFrames:
         """Return the lazy frames."""
         return DicomFrames(
-            dicom=LazyFrame(plan, tuple(plan.dicom_schema.names), is_sound=True),
-            corrupt=LazyFrame(plan, tuple(plan.corrupt_schema.names), is_sound=False),
+            dicom=LazyFrame(plan, tuple(plan.dicom_schema.names), "dicom"),
+            corrupt=LazyFrame(plan, tuple(plan.corrupt_schema.names), "corrupt"),
         )
 
     def to_arrow(self, frame: LazyFrame) -> pa.Table:

@@ -46,22 +46,21 @@ class Rows(list):
 
 class RowsBackend(Backend):
     def build(self, plan, *, reverse=False):
-        def frame(schema, sound):
-            rows = Rows(partial(read, plan, part, schema, sound) for part in plan.partitions)
+        def frame(name, schema):
+            rows = Rows(partial(read, plan, part, schema, name) for part in plan.partitions)
             rows.schema = schema
             return rows
 
-        return DicomFrames(frame(plan.dicom_schema, True), frame(plan.corrupt_schema, False))
+        return DicomFrames(
+            frame("dicom", plan.dicom_schema), frame("corrupt", plan.corrupt_schema)
+        )
 
     def to_arrow(self, frame):
         return pa.concat_tables([part() for part in frame])
 
 
-def read(plan, partition, schema, sound):
-    columns = list(dict.fromkeys([*schema.names, "reason"]))
-    rows = pa.Table.from_batches(plan.reader(partition, columns))
-    status = rows["reason"].is_null() if sound else rows["reason"].is_valid()
-    return rows.filter(status).select(schema.names)
+def read(plan, partition, schema, frame):
+    return pa.Table.from_batches(plan.reader.read_frame(frame, partition, schema.names))
 
 
 @hookimpl

@@ -150,7 +150,7 @@ PIXELS = dict(zip(NAMES, map(pixels_of, CT), strict=True))
         (b"PK\x07\x08PK\x03\x04", "zip"),
         (make_tar(FILES), "tar"),
         (make_tar(FILES, tarfile.GNU_FORMAT), "tar"),
-        (gzip.compress(b""), "gzip"),
+        (gzip.compress(b"", mtime=0), "gzip"),
         (pack_zstd(b"x"), "zstd"),
         (b"\x5a\x2a\x4d\x18\1\0\0\0x" + pack_zstd(b"x"), "zstd"),
         (b"", None),

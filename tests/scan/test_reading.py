@@ -76,6 +76,20 @@ def test_columns_are_given_in_the_order_wanted(folder: Path) -> None:
         read(folder, columns=["nonsense"])
 
 
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_the_rows_of_a_frame_are_those_of_no_other(tmp_path: Path, broken: int) -> None:
+    for number in range(2):
+        data = b"" if number < broken else make_ct(number)
+        (tmp_path / f"{number}.dcm").write_bytes(data)
+    plan = plan_read(tmp_path, npartitions=1)
+    expected = {"dicom": ["0.dcm", "1.dcm"][broken:], "corrupt": ["0.dcm", "1.dcm"][:broken]}
+    for frame, names in expected.items():
+        batches = list(plan.reader.read_frame(frame, plan.partitions[0], ("origin",)))
+        table = pa.Table.from_batches(batches)
+        assert table.column_names == ["origin"]
+        assert [Path(origin).name for origin in table["origin"].to_pylist()] == names
+
+
 def test_pixels_are_read_only_if_they_are_wanted(folder: Path) -> None:
     def cost(columns: list[str]) -> int:
         plan = plan_read(folder)
