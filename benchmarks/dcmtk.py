@@ -20,7 +20,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE_UID,
 )
 from dicomframe.dicom.header import read_header
-from dicomframe.scan.feeding import feed
+from dicomframe.dicom.window import feed
 from dicomframe.testing.samples import element, item, make_file, sequence
 
 _CONTENT_SEQUENCE = 0x0040A730

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dicomframe.dicom.header import Header, read_header
-from dicomframe.scan.feeding import feed
+from dicomframe.dicom.window import feed
 
 
 def read(data: bytes, **options: Any) -> Header:

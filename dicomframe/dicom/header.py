@@ -20,7 +20,7 @@ from dicomframe.dicom.members import find_member, replace_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Request, Window
+from dicomframe.dicom.window import Request, Window, feed
 
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "read_header"]
 
@@ -165,7 +165,7 @@ def read_header(
     if inflated is None:
         yield from walk.run()
     else:
-        _run_inflated(walk, inflated)
+        feed(walk.run(), inflated.read)
     members = walk.members
     if inspection is not None:
         inspection.see_pixels(members, walk.pixels, encapsulated=walk.chain is not None)
@@ -204,14 +204,3 @@ def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
     trail.pieces[-1] = entry.prefix + job.bulk.rest(start, stop - start)
     trail.pieces.append(b"}")
     return Header(b"".join(trail.pieces), trail.find, head, (start, stop), trail)
-
-
-def _run_inflated(walk: Walk, inflated: Inflated) -> None:
-    """Give a walk the bytes of an inflated data set."""
-    running = walk.run()
-    try:
-        start, stop = next(running)
-        while True:
-            start, stop = running.send(inflated.read(start, stop))
-    except StopIteration:
-        return

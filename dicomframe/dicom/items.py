@@ -11,6 +11,7 @@ from dicomframe.dicom.scopes import Job, Sequence
 from dicomframe.dicom.template import Template, Trail
 
 _LONGEST_ITEM_BYTES = 8192
+_LONGEST_KNOWN_BYTES = 256
 
 
 class Items:
@@ -123,13 +124,19 @@ class FileSource:
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
-        trail = Trail(self._items.template(around).links, start, None, stop)
+        raw = buffer[start:stop] if length <= _LONGEST_KNOWN_BYTES else b""
+        template = self._items.template(around)
+        if (member := template.known.get(raw)) is not None and len(raw) == length:
+            return member, stop
+        trail = Trail(template.links, start, None, stop)
         if start < stop and trail.follow(buffer):
             position = trail.position
             if length == UNDEFINED:
                 stop = position if buffer.startswith(SEQUENCE_ENDS, position) else -1
             if position == stop:
                 member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
+                if raw:
+                    self._items.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
         walk = ItemWalk(self._items, self._job, start - entry.header_bytes, around.encoding)
         walk.resume(around.context())

@@ -18,7 +18,6 @@ from dicomframe.dicom.values import Encoder, UnfitValue, get_encoder
 from dicomframe.dicom.walk import Walk
 
 _LONGEST_VALUE_BYTES = 256
-_MOST_VALUES = 32
 _MOST_BYTES = 16 << 20
 _OVERHEAD_BYTES = 300
 
@@ -54,12 +53,14 @@ class Memo:
             table = self._tables[key] = _Table(self, encoding)
         return table
 
-    def remember(self, members: dict[bytes, bytes], value: bytes, member: bytes) -> None:
-        """Keep the member of a value; among 32 others every fourth time only.
+    def remember(
+        self, members: dict[bytes, bytes], value: bytes, member: bytes, most: int = 32
+    ) -> None:
+        """Keep the member of a value; among `most` others every fourth time only.
 
         So a value that comes again and again is soon kept, and one that never does costs little.
         """
-        if len(members) >= _MOST_VALUES:
+        if len(members) >= most:
             self._turn = self._turn + 1 & 3
             if self._turn:
                 return

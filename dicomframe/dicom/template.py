@@ -208,6 +208,8 @@ class Template:
     ----------
     links : list of Link
         What a data set may begin with.
+    known : dict
+        What short sequences became whose items went along it, by their bytes.
     places : dict
         The links that are known to follow at a place.
     bytes : int
@@ -218,6 +220,7 @@ class Template:
 
     def __init__(self) -> None:
         self.links: list[Link] = []
+        self.known: dict[bytes, bytes] = {}
         self.places: dict[Hashable, list[Link]] = {}
         self.bytes = 0
         self.hits = self.misses = 0

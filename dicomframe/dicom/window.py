@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.limits import Limits
@@ -10,6 +11,7 @@ from dicomframe.dicom.limits import Limits
 Request = tuple[int, int]
 """Bytes wanted of a file: where they start and where they stop."""
 
+_Result = TypeVar("_Result")
 _FIRST_LOAD_BYTES = 16 << 10
 _MOST_LOAD_BYTES = 1 << 20
 
@@ -72,6 +74,23 @@ class Window:
             self._load_bytes = min(2 * self._load_bytes, _MOST_LOAD_BYTES)
         self.buffer = kept
         self.base = start
+
+
+def feed(reading: Generator[Request, bytes, _Result], read: Callable[[int, int], bytes]) -> _Result:
+    """Return what `reading` makes of the bytes that `read` returns for the ranges it wants.
+
+    Raises
+    ------
+    Damage
+        What it raises.
+    """
+    try:
+        start, stop = next(reading)
+        while True:
+            start, stop = reading.send(read(start, stop))
+    except StopIteration as end:
+        result: _Result = end.value
+        return result
 
 
 def too_large(limit: str, value: int, offset: int) -> Damage:

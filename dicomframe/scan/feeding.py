@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TypeAlias
 
 from dicomframe.dicom.header import Header, Learned, read_header
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.dicom.window import feed
 from dicomframe.scan.ranges import FileReader
 
-__all__ = ["Reading", "feed", "read_file_header"]
+__all__ = ["Reading", "read_file_header"]
 
 Reading: TypeAlias = Generator[tuple[int, int], bytes, Header]
 """A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
-
-
-def feed(reading: Reading, read: Callable[[int, int], bytes]) -> Header:
-    """Return the header that `reading` makes of the bytes that `read` returns for its ranges.
-
-    Raises
-    ------
-    Damage
-        The file is no sound DICOM file.
-    """
-    try:
-        start, stop = next(reading)
-        while True:
-            start, stop = reading.send(read(start, stop))
-    except StopIteration as end:
-        header: Header = end.value
-        return header
 
 
 def read_file_header(

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.window import feed
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
-from dicomframe.scan.feeding import Reading, feed
+from dicomframe.scan.feeding import Reading
 from dicomframe.scan.fetching import Fetcher
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile

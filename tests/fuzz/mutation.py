@@ -31,7 +31,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE_UID,
 )
 from dicomframe.dicom.header import Header, Learned, read_header
-from dicomframe.scan.feeding import feed
+from dicomframe.dicom.window import feed
 from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.bad_files import BAD_FILES
 from dicomframe.testing.details import is_free_of_values
