@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
-from dicomframe.dicom.lessons import meet_item
+from dicomframe.dicom.lessons import take_item_lessons
 from dicomframe.dicom.links import Around, Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job, Sequence
@@ -103,8 +103,10 @@ class ItemWalk(MemoWalk):
         template, is_short = sequence.learned, start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
         if isinstance(template, Template) and template.pays and is_short and trail.position >= 0:
             raw, before = self._window.buffer[start:stop], template.bytes
-            mets = meet_item(self._around(sequence), raw, sequence.items[-1], self._limits)
-            template.learn(trail, raw, mets)
+            lessons = take_item_lessons(
+                self._around(sequence), raw, sequence.items[-1], self._limits
+            )
+            template.learn(trail, raw, lessons)
             self._items.memo.spend(template.bytes - before)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.items import FileSource, Items, ItemWalk
-from dicomframe.dicom.lessons import START, meet_again, meet_file
+from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
 from dicomframe.dicom.limits import DEFAULT_LIMITS
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job
@@ -108,10 +108,10 @@ class Learned:
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
-                is_known = template.learn(trail, head, meet_file(trail, window, limits))
+                is_known = template.learn(trail, head, take_lessons(trail, window, limits))
         self._count(template.bytes - before)
         if is_known and heir is not None:
-            heir.learn(Trail(heir.links, START), head, meet_again(trail, head))
+            heir.learn(Trail(heir.links, START), head, repeat_lessons(trail, head))
             self._count(heir.bytes)
         return trail if is_known else None
 

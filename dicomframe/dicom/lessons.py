@@ -28,7 +28,7 @@ from dicomframe.dicom.links import (
     TEXT,
     VALUE,
     Around,
-    Met,
+    Lesson,
     Part,
     Slot,
 )
@@ -73,7 +73,7 @@ class Place(NamedTuple):
     comma: bytes
 
 
-def meet_file(trail: Trail, window: Window, limits: Limits) -> Iterator[Met]:
+def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
 
     They are walked one by one as they are asked for; fewer come if it is not for templates.
@@ -88,7 +88,7 @@ def meet_file(trail: Trail, window: Window, limits: Limits) -> Iterator[Met]:
         meta = file_meta_at_hand(window, limits)
         if meta is None or not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
             return
-        yield from _meet_meta(meta)
+        yield from _take_meta_lessons(meta)
         declared, at = meta.transfer_syntax, meta.data_set_at
         encoding, uid = settle_encoding(window, at, meta, declared, None)
         if encoding.order != "little":
@@ -114,11 +114,11 @@ def meet_file(trail: Trail, window: Window, limits: Limits) -> Iterator[Met]:
         entry, cut, stop = step.entry, step.length_at, walk.position
         tag, kind = entry.tag, entry.kind
         if not is_told and tag >= AVAILABLE_SYNTAX:
-            yield _met(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
+            yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
             is_told, comma = True, b","
         if kind == PIXELS_KIND:
             if entry.vr != "SQ":
-                yield _met(tag, at, cut, step.value_at, comma, b"", _slot(PIXELS, step, None))
+                yield _lesson(tag, at, cut, step.value_at, comma, b"", _slot(PIXELS, step, None))
             return
         if not is_taken or not at < stop <= head_bytes or len(noted) > _MOST_NOTED:
             return
@@ -138,15 +138,15 @@ def meet_file(trail: Trail, window: Window, limits: Limits) -> Iterator[Met]:
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
             slot = _slot(mode, step, here, limits.most_inline_bytes(entry.vr))
-        yield _met(tag, at, cut, stop, text, told, slot)
+        yield _lesson(tag, at, cut, stop, text, told, slot)
         last_tag, at, is_settled = tag, stop, True
     if at == window.size == head_bytes:
         if not is_told:
-            yield _met(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
-        yield _met(_LAST_TAG, at, at, at, b"}", b"", _END)
+            yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
+        yield _lesson(_LAST_TAG, at, at, at, b"}", b"", _END)
 
 
-def _meet_meta(meta: FileMeta) -> Iterator[Met]:
+def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
     """Yield the elements of group 0002."""
     at, start, last_tag = START + 4, START, -1
     for step in (meta.walk and meta.walk.trace) or ():
@@ -156,7 +156,7 @@ def _meet_meta(meta: FileMeta) -> Iterator[Met]:
         if step.entry.kind in (PLAIN, GROUP_LENGTH):
             uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
             slot = _slot(SILENT, step, Place(step.content, uid, (), last_tag, b"{"))
-        yield _met(last_tag, start, step.length_at, at, b"", b"", slot)
+        yield _lesson(last_tag, start, step.length_at, at, b"", b"", slot)
         start = at
 
 
@@ -165,12 +165,12 @@ def _is_usual(step: Step, at: int, last_tag: int) -> bool:
     return step.at == at and step.entry.tag > last_tag and not step.has_invalid_vr
 
 
-def _met(
+def _lesson(
     tag: int, start: int, cut: int, stop: int, text: bytes, json: bytes, slot: Slot | None
-) -> Met:
+) -> Lesson:
     """Return one element that may vary from `cut` on."""
     part = Part(tag, cut - start, stop - cut, len(text), len(json), slot)
-    return Met(start, stop, text, json, [part])
+    return Lesson(start, stop, text, json, [part])
 
 
 def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot:
@@ -187,7 +187,7 @@ _NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
 _END = Slot(END, _NOTHING, 0, 0, Around(0, EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
 
 
-def meet_again(trail: Trail, buffer: bytes) -> Iterator[Met]:
+def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
     """Yield the elements of a file that went along the template of others, link by link.
 
     What varied among those becomes part of the runs of another template, where it may not.
@@ -202,11 +202,11 @@ def meet_again(trail: Trail, buffer: bytes) -> Iterator[Met]:
             stop = cut + slot.length_bytes + slot.entry.unpack_length(buffer, cut)[0]
         told = trail.told(number)[len(link.text) :]
         parts.append(tail._replace(field=stop - cut, json=len(told)))
-        yield Met(start, stop, link.text, told, parts)
+        yield Lesson(start, stop, link.text, told, parts)
         start = stop
 
 
-def meet_item(around: Around, raw: bytes, told: bytes, limits: Limits) -> Iterator[Met]:
+def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -> Iterator[Lesson]:
     """Yield the elements of an item and of all in it; it was walked, and became `told`.
 
     Lengths stay, so that an item whose bytes fit keeps within itself and what is in it. Nothing
@@ -218,7 +218,7 @@ def meet_item(around: Around, raw: bytes, told: bytes, limits: Limits) -> Iterat
     walk = Walk(Job(window, NO_BULK, limits), 8, around.encoding)
     walk.resume(around.context())
     trace = walk.trace_all() or []
-    mets: list[Met] = []
+    lessons: list[Lesson] = []
     text, last_tags, start, depth = b"{", [-1], 0, 0
     for number, step in enumerate(trace):
         if not isinstance(step, Step):
@@ -248,10 +248,10 @@ def meet_item(around: Around, raw: bytes, told: bytes, limits: Limits) -> Iterat
         except UnfitValue:
             return
         slot = _slot(VALUE, step, None, step.length) if entry.kind == PLAIN else None
-        mets.append(_met(tag, start, step.value_at, stop, text, rest, slot))
+        lessons.append(_lesson(tag, start, step.value_at, stop, text, rest, slot))
         text, start = b"", stop
     ending = _END._replace(elements=walk.elements, depth=depth)
     stop = len(raw)
-    mets.append(_met(_LAST_TAG, start, stop, stop, text + b"}", b"", ending))
-    if b"".join([met.text + met.json for met in mets]) == told:
-        yield from mets
+    lessons.append(_lesson(_LAST_TAG, start, stop, stop, text + b"}", b"", ending))
+    if b"".join([each.text + each.json for each in lessons]) == told:
+        yield from lessons

@@ -84,7 +84,7 @@ class Part(NamedTuple):
     slot: Slot | None
 
 
-class Met(NamedTuple):
+class Lesson(NamedTuple):
     """Elements that a template is to learn; the last of them may vary.
 
     Attributes

@@ -20,8 +20,8 @@ from dicomframe.dicom.links import (
     SILENT,
     TEXT,
     VALUE,
+    Lesson,
     Link,
-    Met,
     Part,
     Slot,
 )
@@ -239,24 +239,24 @@ class Template:
         self.misses += not is_known
         return is_known
 
-    def learn(self, trail: Trail, buffer: bytes, mets: Iterator[Met]) -> bool:
+    def learn(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links from where a data set left the known ones; tell whether it comes to an end.
 
-        `mets` are its elements from there on; no more of them are asked for than are new.
+        `lessons` are its elements from there on; no more of them are asked for than are new.
         """
-        while self._split(trail, buffer) or self._add(trail, buffer, mets):
+        while self._split(trail, buffer) or self._add(trail, buffer, lessons):
             if trail.follow(buffer):
                 return True
         return False
 
-    def _add(self, trail: Trail, buffer: bytes, mets: Iterator[Met]) -> bool:
+    def _add(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links for the elements from where `trail` stands to one behind which it is known."""
         links, run_at = trail.links, trail.position
         if run_at < 0 or self.bytes > _MOST_BYTES:
             return False
         parts: list[Part] = []
         texts: list[bytes] = []
-        for start, stop, text, json, elements in mets:
+        for start, stop, text, json, elements in lessons:
             if start < trail.position:
                 continue
             if not parts and start > run_at:

@@ -165,13 +165,13 @@ def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPa
 def lessons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collect where in a file something was walked to be learned."""
     taken = []
-    meet = learned_module.meet_file
+    take = learned_module.take_lessons
 
     def count(trail: Any, *rest: Any) -> Any:
         taken.append(trail.position)
-        return meet(trail, *rest)
+        return take(trail, *rest)
 
-    monkeypatch.setattr(learned_module, "meet_file", count)
+    monkeypatch.setattr(learned_module, "take_lessons", count)
     return taken
 
 
