@@ -69,7 +69,7 @@ class BulkWriter:
     __slots__ = ("_after", "_before")
 
     def __init__(self, origin: str, *, inflated: bool) -> None:
-        self._before = encode_basestring(origin)[1:-1].encode() + b"#offset="
+        self._before = b',"BulkDataURI":%b#offset=' % encode_basestring(origin)[:-1].encode()
         self._after = b"&inflated=1" if inflated else b""
 
     def rest(self, offset: int, length: int, turned_vr: str | None = None) -> bytes:
@@ -81,8 +81,7 @@ class BulkWriter:
             return EMPTY
         size = word_bytes(turned_vr) if turned_vr else 1
         swap = b"&swap=%d" % size if size > 1 else b""
-        place = self._before, offset, length, self._after, swap
-        return b',"BulkDataURI":"%b%d&length=%d%b%b"}' % place
+        return b'%b%d&length=%d%b%b"}' % (self._before, offset, length, self._after, swap)
 
 
 NO_BULK = BulkWriter("", inflated=False)

@@ -131,21 +131,21 @@ def read_header(
         first_bytes = learned.first_read_bytes
     head = yield (0, min(size, first_bytes))
     window = Window(head, 0, size, limits)
-    job = Job(window, BulkWriter(origin, inflated=False), limits)
+    bulk = BulkWriter(origin, inflated=False)
     if learned is not None and not warnings:
-        trail = learned.match(job)
+        trail = learned.match(window, bulk, limits)
         if trail is not None:
             chain = None
             if trail.has_fragments(head):
                 start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
                 chain = yield from walk_fragments(window, start, size, tag, limits.elements)
-            header = _end(trail, job, chain)
+            header = _end(trail, window, bulk, chain)
             if header is not None:
                 learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
                 return header
     inspection = Inspection() if warnings else None
     begin = Walk if learned is None else learned.walk
-    meta = yield from read_file_meta(job._replace(inspection=inspection), begin)
+    meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
     if inspection is not None:
         inspection.begin_data_set()
     start = meta.data_set_at
@@ -184,10 +184,12 @@ def read_header(
     return header
 
 
-def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
+def _end(
+    trail: Trail, window: Window, bulk: BulkWriter, chain: FragmentChain | None
+) -> Header | None:
     """Return the header of a file that went along a template; None if more of it follows."""
     slot, begin = trail.passed[-1].slot, trail.position
-    size, head = job.window.size, job.window.buffer
+    size, head = window.size, window.buffer
     if slot.mode != PIXELS:
         is_all = begin == size == len(head)
         return Header(b"".join(trail.pieces), trail.find, head, None, trail) if is_all else None
@@ -201,6 +203,6 @@ def _end(trail: Trail, job: Job, chain: FragmentChain | None) -> Header | None:
             entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
     if following != size:
         return None
-    trail.pieces[-1] = entry.prefix + job.bulk.rest(start, stop - start)
+    trail.pieces[-1] = entry.prefix + bulk.rest(start, stop - start)
     trail.pieces.append(b"}")
     return Header(b"".join(trail.pieces), trail.find, head, (start, stop), trail)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
+from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Around, Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job, Sequence
 from dicomframe.dicom.template import Template, Trail
+from dicomframe.dicom.window import Window
 
 _LONGEST_ITEM_BYTES = 8192
 _LONGEST_KNOWN_BYTES = 256
@@ -113,16 +116,17 @@ class ItemWalk(MemoWalk):
 class FileSource:
     """Give a template of files what it needs of one file."""
 
-    __slots__ = ("_items", "_job", "bulk")
+    __slots__ = ("_items", "_limits", "_window", "bulk")
 
-    def __init__(self, items: Items, job: Job) -> None:
+    def __init__(self, items: Items, window: Window, bulk: BulkWriter, limits: Limits) -> None:
         self._items = items
-        self._job = job
-        self.bulk = job.bulk
+        self._window = window
+        self.bulk = bulk
+        self._limits = limits
 
     def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
-        around, entry, buffer = slot.around, slot.entry, self._job.window.buffer
+        around, entry, buffer = slot.around, slot.entry, self._window.buffer
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
@@ -140,6 +144,7 @@ class FileSource:
                 if raw:
                     self._items.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
-        walk = ItemWalk(self._items, self._job, start - entry.header_bytes, around.encoding)
+        job = Job(self._window, self.bulk, self._limits)
+        walk = ItemWalk(self._items, job, start - entry.header_bytes, around.encoding)
         walk.resume(around.context())
         return (walk.members[0], walk.position) if walk.take() else None

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 
+from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.items import FileSource, Items, ItemWalk
 from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
-from dicomframe.dicom.limits import DEFAULT_LIMITS
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.walk import Walk
+from dicomframe.dicom.window import Window
 
 FIRST_READ_BYTES = 16 << 10
 MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
+_LONGEST_HINT = 64
 _MOST_BEGUN = 256
 _TEMPLATE_BYTES = 300
 
@@ -66,9 +69,11 @@ class Learned:
 
         It grows at once and shrinks slowly, so that a mixture of series is read well too.
         """
-        wanted = min(stop + 1024 + 4095 & -4096, MOST_FIRST_READ_BYTES)  # whole pages
-        kept = self.first_read_bytes
-        self.first_read_bytes = wanted if wanted >= kept else kept - (kept - wanted) // 8
+        wanted, kept = stop + 1024 + 4095 & -4096, self.first_read_bytes  # whole pages
+        if wanted > kept:
+            self.first_read_bytes = min(wanted, MOST_FIRST_READ_BYTES)
+        elif wanted < kept:
+            self.first_read_bytes = kept - (kept - wanted) // 8
 
     def walk(self, job: Job, position: int, encoding: Encoding) -> Walk:
         """Return a walk that uses what was learned of elements and items."""
@@ -76,12 +81,12 @@ class Learned:
             return MemoWalk(self.memo, job, position, encoding)
         return ItemWalk(self.items, job, position, encoding)
 
-    def match(self, job: Job) -> Trail | None:
+    def match(self, window: Window, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file with those before, and learn from it.
 
         Return the way it went to an end; None if it is to be walked.
         """
-        window, limits, head = job.window, job.limits, job.window.buffer
+        head = window.buffer
         if limits is not self._limits:
             if limits != self._limits:
                 self._templates.clear()
@@ -104,7 +109,7 @@ class Learned:
                 return None
         else:
             self._templates.move_to_end(hint)
-        trail = Trail(template.links, START, FileSource(self.items, job))
+        trail = Trail(template.links, START, FileSource(self.items, window, bulk, limits))
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
@@ -137,6 +142,7 @@ class Learned:
             if at < 0:
                 return b""
             self._hints_at[tag] = at
-        length_at = at + (6 if head[at + 4 : at + 6].isalpha() else 4)
-        length = int.from_bytes(head[length_at : length_at + 2], "little")
-        return head[at : at + 8 + min(length, 64)]
+        if at + 8 > len(head):
+            return b""
+        length = head[at + 6] if head[at + 4] > _LONGEST_HINT else head[at + 4]  # a VR is letters
+        return head[at : at + 8 + length]

@@ -159,12 +159,10 @@ class Trail:
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
+        if not buffer.startswith(b"\xff\xff\xff\xff", self.position):
+            return False
         slot = self.passed[-1].slot
-        return (
-            slot.mode == PIXELS
-            and slot.entry.vr in ("OB", "OW")
-            and buffer.startswith(b"\xff\xff\xff\xff", self.position)
-        )
+        return slot.mode == PIXELS and slot.entry.vr in ("OB", "OW")
 
     @property
     def place(self) -> Hashable | None:
