@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dicomframe.dicom import learned as learned_module
+from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
 from dicomframe.dicom.header import FIRST_READ_BYTES, Learned
 from dicomframe.dicom.lessons import START
@@ -268,3 +269,28 @@ def test_a_sequence_that_the_first_read_cuts_off_is_no_lesson(read: Any) -> None
             data = make_slice(number, *extra)
             learned.first_read_bytes = 2048
             assert read(data, learned=learned).metadata == read(data).metadata
+
+
+def test_a_sequence_that_is_known_by_its_bytes_is_one_only_if_it_is_whole(read: Any) -> None:
+    def make(number: int) -> bytes:
+        code = item(element(0x00080100, "SH", f"CODE{number % 3}"))
+        return make_file(
+            element(0x00080018, "UI", f"1.2.3.{number}"),
+            element(0x00080060, "CS", "MR"),
+            sequence(0x00081032, *[code] * (1 + number % 2)),
+            element(0x0020000E, "UI", "1.2.3"),
+            element(0x00200013, "IS", str(number)),
+            element(0x7FE00010, "OW", bytes(8)),
+        )
+
+    assert count_fitting([make(number) for number in range(24)], read) >= 20
+    learned = Learned()
+    for number in range(24):
+        read(make(number), learned=learned)
+    two, code = make(3), sequence(0x00081032, item(element(0x00080100, "SH", "CODE0")))
+    cut = two[: two.index(code[:8]) + len(code)]  # of two items the first, known alone, is there
+    with pytest.raises(Damage) as plain:
+        read(cut)
+    with pytest.raises(Damage) as by_template:
+        read(cut, learned=learned)
+    assert by_template.value.args == plain.value.args
