@@ -17,7 +17,6 @@ __all__ = [
     "sort_rows",
 ]
 
-
 DEFAULT_TAGS = (
     *("PatientID", "PatientName", "PatientSex", "PatientBirthDate", "PatientAge"),
     *("PatientSize", "PatientWeight"),

@@ -21,7 +21,7 @@ FIRST_READ_BYTES = 16 << 10
 MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
-_LONGEST_HINT = 64
+_LONGEST_VALUE_BYTES = 64  # of UI and LO (PS3.5 section 6.2)
 _MOST_BEGUN = 256
 _TEMPLATE_BYTES = 300
 
@@ -144,5 +144,5 @@ class Learned:
             self._hints_at[tag] = at
         if at + 8 > len(head):
             return b""
-        length = head[at + 6] if head[at + 4] > _LONGEST_HINT else head[at + 4]  # a VR is letters
+        length = head[at + (6 if head[at + 4] > _LONGEST_VALUE_BYTES else 4)]  # a VR is letters
         return head[at : at + 8 + length]

@@ -249,9 +249,9 @@ class Template:
 
     def _add(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links for the elements from where `trail` stands to one behind which it is known."""
-        links, run_at = trail.links, trail.position
-        if run_at < 0 or self.bytes > _MOST_BYTES:
+        if not self._can_learn(trail):
             return False
+        links, run_at = trail.links, trail.position
         parts: list[Part] = []
         texts: list[bytes] = []
         for start, stop, text, json, elements in lessons:
@@ -277,6 +277,9 @@ class Template:
                 texts.append(json)
         return False
 
+    def _can_learn(self, trail: Trail) -> bool:
+        return trail.position >= 0 and self.bytes <= _MOST_BYTES
+
     def _at(self, place: Hashable | None) -> list[Link]:
         """Return the links that follow at a place, to be added to."""
         return [] if place is None else self.places.setdefault(place, [])
@@ -295,9 +298,9 @@ class Template:
         Return whether the data set can go on then: not where it differs in more than a value, or
         in one that decides how others are read.
         """
-        position, links = trail.position, trail.links
-        if position < 0 or self.bytes > _MOST_BYTES:
+        if not self._can_learn(trail):
             return False
+        position, links = trail.position, trail.links
         counts = [_count_shared(link.run, buffer, position) for link in links]
         shared = max(counts, default=0)
         if not counts or position + shared >= len(buffer):
@@ -356,6 +359,5 @@ def _count_shared(run: bytes, buffer: bytes, position: int) -> int:
     other = buffer[position : position + len(run)]
     if other == run:
         return len(run)
-    ours, theirs = run[: len(other)], other
-    difference = int.from_bytes(ours, "little") ^ int.from_bytes(theirs, "little")
+    difference = int.from_bytes(run[: len(other)], "little") ^ int.from_bytes(other, "little")
     return ((difference & -difference).bit_length() - 1) >> 3 if difference else len(other)

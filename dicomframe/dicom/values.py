@@ -20,6 +20,7 @@ ByteOrder = Literal["little", "big"]
 Encoder = Callable[[bytes, Charset], bytes]
 
 NUMBERS_TO_JSON = bytes.maketrans(b"\\", b","), b" "
+"""What ``translate`` is given to make JSON of plain numbers, without what stands around them."""
 
 EMPTY = b"}"
 """An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
@@ -60,8 +61,7 @@ def plain_ends(encode: Encoder) -> tuple[bytes, bytes]:
 def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
     """Tell whether what encoders make of values without padding is their bytes between the ends.
 
-    Of `numbers` (DS, IS) none may be empty; `NUMBERS_TO_JSON` are the arguments of ``translate``
-    that make JSON of them.
+    Of `numbers` (DS, IS), of which none may be empty, it is what `NUMBERS_TO_JSON` makes of them.
     """
     if b"".join(texts).translate(None, _PLAIN_OF_NAMES):
         return False

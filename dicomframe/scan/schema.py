@@ -98,7 +98,8 @@ def select_rows(batch: pa.RecordBatch, frame: str) -> pa.RecordBatch:
         ``"dicom"`` or ``"corrupt"``.
     """
     sound = batch["reason"].null_count
-    if (sound if frame == "dicom" else batch.num_rows - sound) == batch.num_rows:
-        return batch
+    count = sound if frame == "dicom" else batch.num_rows - sound
+    if count in (0, batch.num_rows):
+        return batch.slice(0, count)
     is_sound = pc.is_null(batch["reason"])
     return batch.filter(is_sound if frame == "dicom" else pc.invert(is_sound))
