@@ -27,12 +27,11 @@ from dicomframe.dicom.links import (
     SILENT,
     TEXT,
     VALUE,
-    Around,
     Lesson,
     Part,
     Slot,
 )
-from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
+from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Around, Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import UnfitValue, encode_number_text, plain_ends
@@ -169,8 +168,7 @@ def _lesson(
     tag: int, start: int, cut: int, stop: int, text: bytes, json: bytes, slot: Slot | None
 ) -> Lesson:
     """Return one element that may vary from `cut` on."""
-    part = Part(tag, cut - start, stop - cut, len(text), len(json), slot)
-    return Lesson(start, stop, text, json, [part])
+    return start, stop, [Part(tag, cut - start, stop - cut, text, json, slot)]
 
 
 def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot:
@@ -178,9 +176,8 @@ def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot
     entry = step.entry
     if mode == VALUE and plain_ends(entry.encode)[0]:
         mode = NUMBERS if entry.encode is encode_number_text else TEXT
-    around = Around(entry.tag, step.encoding, step.charset, step.signed)
     length_bytes = entry.length_bytes if place or mode == PIXELS else 0
-    return Slot(mode, entry, length_bytes, longest, around, place)
+    return Slot(mode, entry, length_bytes, longest, step.around, place)
 
 
 _NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
@@ -200,9 +197,7 @@ def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
             stop = next(stops)
         elif slot.mode < PIXELS:
             stop = cut + slot.length_bytes + slot.entry.unpack_length(buffer, cut)[0]
-        told = trail.told(number)[len(link.text) :]
-        parts.append(tail._replace(field=stop - cut, json=len(told)))
-        yield Lesson(start, stop, link.text, told, parts)
+        yield start, stop, [*parts, tail._replace(field=stop - cut, json=trail.told(number))]
         start = stop
 
 
@@ -244,7 +239,7 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
             continue
         stop = step.value_at + step.length
         try:
-            rest = entry.encode(raw[step.value_at : stop], step.charset)
+            rest = entry.encode(raw[step.value_at : stop], step.around.charset)
         except UnfitValue:
             return
         slot = _slot(VALUE, step, None, step.length) if entry.kind == PLAIN else None
@@ -253,5 +248,5 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
     ending = _END._replace(elements=walk.elements, depth=depth)
     stop = len(raw)
     lessons.append(_lesson(_LAST_TAG, start, stop, stop, text + b"}", b"", ending))
-    if b"".join([each.text + each.json for each in lessons]) == told:
+    if b"".join([part.text + part.json for *_, (part,) in lessons]) == told:
         yield from lessons

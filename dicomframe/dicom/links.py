@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from dicomframe.dicom.elements import Context, Entry
-from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.text import Charset
+from dicomframe.dicom.elements import Entry
+from dicomframe.dicom.scopes import Around
 from dicomframe.dicom.values import plain_ends
 
 TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)
 """How what varies is taken: text and numbers that are plain as they stand, other values encoded;
 passed over; item by item. The last two end a data set.
 """
-
-
-class Around(NamedTuple):
-    """What an element, or the items of a sequence, take from around it."""
-
-    tag: int
-    encoding: Encoding
-    charset: Charset
-    signed: bool
-
-    def context(self) -> Context:
-        """Return the context with which an item begins."""
-        return Context(self.charset, signed=self.signed)
 
 
 class Slot(NamedTuple):
@@ -62,7 +48,7 @@ class Slot(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One element within a link, in bytes of the data set and of the JSON.
+    """One element within a link.
 
     Attributes
     ----------
@@ -70,8 +56,8 @@ class Part(NamedTuple):
         The element.
     head, field : int
         Bytes before what varies if anything does, and of that.
-    text, json : int
-        The same for the JSON.
+    text, json : bytes
+        What they became.
     slot : Slot or None
         How it varies; None if it must not.
     """
@@ -79,50 +65,31 @@ class Part(NamedTuple):
     tag: int
     head: int
     field: int
-    text: int
-    json: int
+    text: bytes
+    json: bytes
     slot: Slot | None
 
 
-class Lesson(NamedTuple):
-    """Elements that a template is to learn; the last of them may vary.
-
-    Attributes
-    ----------
-    start, stop : int
-        Where in the buffer they begin and end.
-    text, json : bytes
-        What they became: what stays of that, and what varies with the last one.
-    parts : list of Part
-        The elements.
-    """
-
-    start: int
-    stop: int
-    text: bytes
-    json: bytes
-    parts: list[Part]
+Lesson: TypeAlias = tuple[int, int, list[Part]]
+"""Where in the buffer elements begin and end that a template is to learn; the last may vary."""
 
 
 class Link:
     """A run that stays, its JSON, and what varies behind it; then `after` comes.
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. `members` tells where in the text members are, once one was asked for.
-    `at_hand` is what `follow` needs: a plain tuple, which is the fastest to take apart.
+    as its `slot` tells. `at_hand` is what `follow` needs: a plain tuple, which is the fastest to
+    take apart.
     """
 
-    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
+    __slots__ = ("after", "at_hand", "parts", "run", "slot", "text")
 
-    def __init__(
-        self, run: bytes, text: bytes, parts: list[Part], slot: Slot, after: list[Link]
-    ) -> None:
+    def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> None:
         self.run = run
-        self.text = text
         self.parts = parts
         self.slot = slot
         self.after = after
-        self.members: dict[int, tuple[int, int]] = {}
+        self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
         mode, entry, length_bytes, longest = slot[:4]
         opening, closing = plain_ends(entry.encode)
         unpack_length = entry.unpack_length

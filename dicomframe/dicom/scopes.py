@@ -129,6 +129,19 @@ class Sequence:
         return b'%b,"Value":[%b]}' % (self.entry.prefix, b",".join(self.items))
 
 
+class Around(NamedTuple):
+    """What an element, or the items of a sequence, take from around it."""
+
+    tag: int
+    encoding: Encoding
+    charset: Charset
+    signed: bool
+
+    def context(self) -> Context:
+        """Return the context with which an item begins."""
+        return Context(self.charset, signed=self.signed)
+
+
 class Step(NamedTuple):
     """Where an element lies and how it is read, told to those who learn from a walk."""
 
@@ -137,10 +150,8 @@ class Step(NamedTuple):
     value_at: int
     length: int
     entry: Entry
-    encoding: Encoding
     content: Encoding
-    charset: Charset
-    signed: bool
+    around: Around
     has_invalid_vr: bool
 
     @property

@@ -170,24 +170,19 @@ class Trail:
         return self.passed[-1].slot.place if self.passed else None
 
     def told(self, number: int) -> bytes:
-        """Return the JSON of a link that was passed, and of the value behind it."""
-        return b"".join(self.pieces[3 * number : 3 * number + 3])
+        """Return what the value behind a link became that was passed."""
+        told = b"".join(self.pieces[3 * number : 3 * number + 3])
+        return told[len(self.passed[number].text) :]
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, None if there is none."""
         for number, link in enumerate(self.passed):
             if tag > link.parts[-1].tag:
                 continue
-            if not link.members:
-                stop = 0
-                for part in link.parts:
-                    start = stop
-                    stop += part.text + part.json
-                    link.members.setdefault(part.tag, (start + 1, stop))
-            start, stop = link.members.get(tag, (0, 0))
-            if tag == link.parts[-1].tag:
-                return self.told(number)[start:] or None
-            return link.text[start:stop] or None
+            found = [part for part in link.parts if part.tag == tag]
+            if found == link.parts[-1:]:
+                return (found[0].text + self.told(number))[1:] or None
+            return (found[0].text + found[0].json)[1:] or None if found else None
         return None
 
 
@@ -253,28 +248,24 @@ class Template:
             return False
         links, run_at = trail.links, trail.position
         parts: list[Part] = []
-        texts: list[bytes] = []
-        for start, stop, text, json, elements in lessons:
+        for start, stop, elements in lessons:
             if start < trail.position:
                 continue
             if not parts and start > run_at:
                 return False
             parts += elements
-            texts.append(text)
-            slot, cut = parts[-1].slot, stop - parts[-1].field
+            _, _, field, _, json, slot = parts[-1]
             tells_place = b'"BulkDataURI":' in json
             if slot is not None and (
                 tells_place or slot.mode >= PIXELS or self.places.get(slot.place)
             ):
                 after = self._at(slot.place)
-                self._put(links, Link(buffer[run_at:cut], b"".join(texts), parts, slot, after))
+                self._put(links, Link(buffer[run_at : stop - field], parts, slot, after))
                 if after or slot.mode >= PIXELS:
                     return True
-                links, run_at, parts, texts = after, stop, [], []
+                links, run_at, parts = after, stop, []
             elif tells_place:
                 return False
-            else:
-                texts.append(json)
         return False
 
     def _can_learn(self, trail: Trail) -> bool:
@@ -307,39 +298,38 @@ class Template:
             return False
         number = counts.index(shared)
         link = links[number]
-        run, text, parts = link.run, link.text, link.parts
+        run, parts = link.run, link.parts
         found = _find_part(parts, shared)
         if found is None:
             return False
         del links[number]
         self.bytes -= link.weight
         while found is not None:
-            at, cut, text_cut, slot = found
+            at, cut, slot = found
             known, links = links, self._at(slot.place)
-            known.insert(0, Link(run[:cut], text[:text_cut], parts[: at + 1], slot, links))
+            known.insert(0, Link(run[:cut], parts[: at + 1], slot, links))
             self.bytes += known[0].weight
-            run, text = run[cut + parts[at].field :], text[text_cut + parts[at].json :]
-            parts = parts[at + 1 :]
+            run, parts = run[cut + parts[at].field :], parts[at + 1 :]
             position = -1 if links else _skip(slot, buffer, position + cut)
             if position < 0:
                 break
             shared = _count_shared(run, buffer, position)
             found = None if position + shared >= len(buffer) else _find_part(parts, shared)
-        self._put(links, Link(run, text, parts, link.slot, link.after))
+        self._put(links, Link(run, parts, link.slot, link.after))
         return True
 
 
-def _find_part(parts: list[Part], offset: int) -> tuple[int, int, int, Slot] | None:
-    """Return which part is at an offset of a run, where it varies in run and text, and how.
+def _find_part(parts: list[Part], offset: int) -> tuple[int, int, Slot] | None:
+    """Return which part is at an offset of a run, where in the run it varies, and how.
 
     None if it must not vary, differs before what varies, or is the last one, which varies already.
     """
-    start = text_start = 0
-    for number, part in enumerate(parts[:-1]):
-        cut, text_cut = start + part.head, text_start + part.text
-        start, text_start = cut + part.field, text_cut + part.json
-        if offset < start:
-            return (number, cut, text_cut, part.slot) if part.slot and cut <= offset else None
+    stop = 0
+    for number, (_, head, field, _, _, slot) in enumerate(parts[:-1]):
+        cut = stop + head
+        stop = cut + field
+        if offset < stop:
+            return (number, cut, slot) if slot and cut <= offset else None
     return None
 
 

@@ -34,6 +34,7 @@ from dicomframe.dicom.encodings import (
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.scopes import (
     ITEM_BEGINS,
+    Around,
     DataSet,
     Job,
     Scopes,
@@ -220,9 +221,9 @@ class Walk(Scopes):
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
-            step = (len(self._sequences), self._at, start, length, entry, self._encoding, content)
-            context, is_odd = data_set.context, self._has_invalid_vr
-            self.trace.append(Step(*step, context.charset, context.signed, is_odd))
+            context, depth, is_odd = data_set.context, len(self._sequences), self._has_invalid_vr
+            around = Around(tag, self._encoding, context.charset, context.signed)
+            self.trace.append(Step(depth, self._at, start, length, entry, content, around, is_odd))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
