@@ -18,6 +18,7 @@ from dicomframe.dicom.encodings import (
     tell_syntax,
 )
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, settle_encoding
+from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import (
     END,
@@ -75,7 +76,7 @@ class Place(NamedTuple):
 def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
 
-    They are walked one by one as they are asked for; fewer come if it is not for templates.
+    They are walked as they are asked for; fewer come if it is not for templates.
 
     Raises
     ------
@@ -102,15 +103,10 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
     head_bytes, is_told = len(window.buffer), last_tag >= AVAILABLE_SYNTAX
-    while True:
-        walk.trace = []
-        is_taken = walk.take()
-        step = walk.trace[0] if walk.trace else None
-        if not isinstance(step, Step):
-            break
+    for step, stop, member in _walk_root(walk):
         if not _is_usual(step, at, last_tag):
             return
-        entry, cut, stop = step.entry, step.length_at, walk.position
+        entry, cut = step.entry, step.length_at
         tag, kind = entry.tag, entry.kind
         if not is_told and tag >= AVAILABLE_SYNTAX:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
@@ -119,14 +115,14 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
             if entry.vr != "SQ":
                 yield _lesson(tag, at, cut, step.value_at, comma, b"", _slot(PIXELS, step, None))
             return
-        if not is_taken or not at < stop <= head_bytes or len(noted) > _MOST_NOTED:
+        if member is None or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
-        text, told, mode = comma, b"", VALUE
+        text, told, mode = comma, member, VALUE
         varies = is_settled and tag not in _CLASSES
         if kind == GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
-            text, mode, varies = b"", SILENT, varies and entry.vr == "UL"
+            text, told, mode, varies = b"", b"", SILENT, varies and entry.vr == "UL"
         else:
-            told, comma = walk.members[-1], b","
+            comma = b","
             if kind == SEQUENCE_KIND:
                 mode, varies = SEQUENCE, varies and step.content == encoding
             elif kind == PLAIN and told.startswith(entry.prefix):
@@ -143,6 +139,20 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
         if not is_told:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
         yield _lesson(_LAST_TAG, at, at, at, b"}", b"", _END)
+
+
+def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
+    """Yield elements of the root: the step, where it stops, and its member if it is at hand."""
+    while walk.trace != []:
+        walk.trace, count = [], len(walk.members)
+        walk.take()
+        members = iter(walk.members[count:])
+        for step in walk.trace:
+            if isinstance(step, Step):
+                stop = step.value_at + step.length
+                if step.length == UNDEFINED:
+                    stop = walk.position
+                yield step, stop, b"" if step.entry.kind == GROUP_LENGTH else next(members, None)
 
 
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:

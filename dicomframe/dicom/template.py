@@ -346,8 +346,9 @@ def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
 
 def _count_shared(run: bytes, buffer: bytes, position: int) -> int:
     """Return how many of the first bytes are the same."""
-    other = buffer[position : position + len(run)]
-    if other == run:
-        return len(run)
-    difference = int.from_bytes(run[: len(other)], "little") ^ int.from_bytes(other, "little")
-    return ((difference & -difference).bit_length() - 1) >> 3 if difference else len(other)
+    for at in range(0, len(run), 32):
+        ours, other = run[at : at + 32], buffer[position + at : position + at + 32]
+        if ours != other:
+            near = int.from_bytes(ours[: len(other)], "little") ^ int.from_bytes(other, "little")
+            return at + (((near & -near).bit_length() - 1) >> 3 if near else len(other))
+    return len(run)

@@ -34,7 +34,6 @@ from dicomframe.dicom.encodings import (
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.scopes import (
     ITEM_BEGINS,
-    Around,
     DataSet,
     Job,
     Scopes,
@@ -51,6 +50,7 @@ _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
 _FRAGMENTED_VRS = frozenset({"OB", "OW"})
 _FRAGMENTS = -1
+_TRACED_BYTES = 256
 
 
 class Walk(Scopes):
@@ -73,7 +73,6 @@ class Walk(Scopes):
         self.only_group: int | None = None
         self._pixel_tag = 0
         self._fragmented = (make_entry(0, "OB", encoding), 0)
-        self._has_invalid_vr = False
 
     def run(self) -> Generator[Request, bytes, None]:
         """Walk to the end; yields the ranges it needs and is sent their bytes.
@@ -83,7 +82,7 @@ class Walk(Scopes):
         Damage
             ``truncated``, ``malformed`` or ``too_large``.
         """
-        is_plain = self._inspection is None and self.trace is None and self.only_group is None
+        is_plain = self._inspection is None and self.only_group is None
         while not self._done:
             if self._between_items:
                 need = self._take_item()
@@ -106,8 +105,10 @@ class Walk(Scopes):
     def take(self) -> bool:
         """Take one element of the root with all that it holds; False if it is not at hand.
 
-        The trace tells of the element alone.
+        If there is a trace, which tells of the root alone, some plain ones may come before it.
         """
+        if self.trace is not None:
+            self._run_plain()
         need = self._take_element()
         trace, self.trace = self.trace, None
         while self._sequences and not need:
@@ -130,31 +131,36 @@ class Walk(Scopes):
         return self.trace
 
     def _run_plain(self) -> None:
-        """Take plain elements that lie whole in the window; stop before any other."""
-        data_set = self._data_set
+        """Take plain elements that lie whole in the window; stop before any other.
+
+        With a trace those that are noted count as others, and a few are taken at once.
+        """
+        data_set, encoding, is_traced = self._data_set, self._encoding, self.trace is not None
         buffer, base = self._window.buffer, self._window.base
         table = self._table
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
-        charset, order = context.charset, self._encoding.order
+        charset, order = context.charset, encoding.order
         longest = self._limits.most_inline_bytes_of_any
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))
-        last_start = limit - 12
-        key_bytes = 6 if self._encoding.explicit else 4
+        last_start = min(limit - 12, position + _TRACED_BYTES) if is_traced else limit - 12
+        most_kind = PLAIN if is_traced else LAST_NOTED
+        key_bytes = 6 if encoding.explicit else 4
         try:
             while position <= last_start:
-                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length = table[
-                    buffer[position : position + key_bytes]
-                ]
+                entry = table[buffer[position : position + key_bytes]]
+                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length = entry
                 start = position + header_bytes
                 (length,) = unpack_length(buffer, position + length_at)
                 stop = start + length
-                if kind > LAST_NOTED or stop > limit or length > longest or tag <= last_tag:
+                if kind > most_kind or stop > limit or length > longest or tag <= last_tag:
                     break
                 raw = buffer[start:stop]
                 append(prefix + encode(raw, charset))
                 if kind:
                     context.note(kind, tag, raw, order)
+                if is_traced:
+                    self._tell_step(base + position, base + start, length, entry, encoding)
                 last_tag = tag
                 position = stop
         except UnfitValue:
@@ -221,9 +227,7 @@ class Walk(Scopes):
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
-            context, depth, is_odd = data_set.context, len(self._sequences), self._has_invalid_vr
-            around = Around(tag, self._encoding, context.charset, context.signed)
-            self.trace.append(Step(depth, self._at, start, length, entry, content, around, is_odd))
+            self._tell_step(self._at, start, length, entry, content)
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
