@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -87,24 +88,42 @@ class Outcomes:
                 yield from self._read_ahead(store, fetcher, group)
 
     def _read_here(self, store: Store, files: Iterable[ListedFile]) -> Iterator[Outcome]:
-        for listed in files:
-            origin = store.origin(listed.path)
-            file = None
+        """Read headers, some before the pixels of any: those drive all else out of the caches."""
+        is_local = store.protocol == "file"
+        for group in _group(files, _MOST_AT_ONCE if self._wants_pixels and is_local else 1):
+            opened: list[Outcome] = []
             try:
-                if listed.trouble is not None:
-                    raise StorageFault(listed.trouble)
-                with self._open(store, listed) as file:
-                    try:
-                        header = self._read_header(origin, file)
-                        file.finish()
-                    except Damage as damage:
-                        yield from self._judge(damage, origin, file, listed, store)
-                    else:
-                        yield Outcome(origin, file, header, listed)
-                    continue
-            except Exception as error:  # a file must never cost the job
-                failure = error
-            yield Outcome(origin, file, failure, listed)
+                opened += (self._read_one(store, listed) for listed in group)
+                for outcome, listed in zip(opened, group, strict=True):
+                    yield from self._judge_here(outcome, listed, store)
+            finally:
+                for _, file, _, _ in opened:
+                    with suppress(StorageFault):  # what was wanted of it is there
+                        if file is not None:
+                            file.close()
+
+    def _read_one(self, store: Store, listed: ListedFile) -> Outcome:
+        origin = store.origin(listed.path)
+        file = None
+        try:
+            if listed.trouble is not None:
+                raise StorageFault(listed.trouble)
+            file = self._open(store, listed)
+            header = self._read_header(origin, file)
+            file.finish()
+        except Exception as error:  # a file must never cost the job
+            return Outcome(origin, file, error, listed)
+        return Outcome(origin, file, header, listed)
+
+    def _judge_here(self, outcome: Outcome, listed: ListedFile, store: Store) -> Iterator[Outcome]:
+        origin, file, header, _ = outcome
+        if file is None or not isinstance(header, Damage):
+            yield outcome
+            return
+        try:
+            yield from self._judge(header, origin, file, listed, store)
+        except Exception as error:  # a file must never cost the job
+            yield Outcome(origin, file, error, listed)
 
     def _read_ahead(
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
@@ -164,4 +183,18 @@ class Outcomes:
         )
 
 
+def _group(files: Iterable[ListedFile], most: int) -> Iterator[list[ListedFile]]:
+    """Yield files in groups of `most` or fewer; a large one ends its group."""
+    group: list[ListedFile] = []
+    for listed in files:
+        group.append(listed)
+        if len(group) >= most or listed.size is None or listed.size > _LARGE_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
 _NO_HEADER = StorageFault("the file was not read")
+_MOST_AT_ONCE = 8
+_LARGE_BYTES = 1 << 20

@@ -73,7 +73,8 @@ class Partition:
     def files(self) -> Iterator[ListedFile]:
         """Yield the files in the order of the listing."""
         files = unpack_files(self.data)
-        columns = [files[name].to_pylist() for name in FILES_SCHEMA.names]
-        for store, path, size, version, trouble in zip(*columns, strict=True):
-            name = path.decode("utf-8", "surrogateescape")
-            yield ListedFile(store, name, size, trouble, version)
+        stores, paths, sizes, versions, troubles = (
+            files[name].to_pylist() for name in FILES_SCHEMA.names
+        )
+        names = [path.decode("utf-8", "surrogateescape") for path in paths]
+        return map(ListedFile, stores, names, sizes, troubles, versions)

@@ -15,6 +15,7 @@ import pytest
 from dicomframe.api import plan_read
 from dicomframe.scan import batches as batches_module
 from dicomframe.scan import reading
+from dicomframe.scan.ranges import LocalFile, StorageFault
 from dicomframe.testing.samples import element, make_ct, make_file, real_files
 
 
@@ -139,6 +140,39 @@ def test_a_file_that_is_cut_after_listing_is_judged_as_it_is(folder: Path) -> No
     (folder / "3.dcm").write_bytes(make_ct(3)[:-10])
     (batch,) = plan.reader(plan.partitions[0])
     assert batch["reason"][3].as_py() == "truncated"
+
+
+def test_a_file_that_cannot_be_closed_is_one_row_as_any_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = LocalFile.close
+
+    def fail(file: LocalFile) -> None:
+        close(file)
+        raise StorageFault("input/output error")
+
+    monkeypatch.setattr(LocalFile, "close", fail)
+    assert read(folder)["reason"].to_pylist() == [None] * 6 + ["not_dicom"] * 2
+
+
+def test_no_file_stays_open_if_the_reading_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[LocalFile] = []
+    init = LocalFile.__init__
+
+    def note(file: LocalFile, path: bytes) -> None:
+        init(file, path)
+        opened.append(file)
+
+    monkeypatch.setattr(LocalFile, "__init__", note)
+    monkeypatch.setattr(batches_module, "_BATCH_ROWS", 1)
+    plan = plan_read(folder, npartitions=1)
+    batches: Any = plan.reader(plan.partitions[0])
+    assert next(batches).num_rows == 1
+    batches.close()
+    assert 1 < len(opened) <= 8
+    assert [file for file in opened if file._descriptor >= 0] == []
 
 
 def test_a_fault_of_our_own_costs_one_row_and_shows_no_value(
