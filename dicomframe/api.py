@@ -9,12 +9,12 @@ from typing import Any
 import pyarrow as pa
 
 from dicomframe import registry
-from dicomframe.dicom.bulk import BulkURI
 from dicomframe.dicom.damage import Damage
 from dicomframe.errors import BulkDataError
 from dicomframe.plugin import DicomFrames
 from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.locating import fetch_range, open_origin
+from dicomframe.scan.places import BulkURI
 from dicomframe.scan.progress import Progress
 from dicomframe.scan.request import Paths, Patterns, Tags, plan_read
 from dicomframe.scan.storage import StorageFault

@@ -13,8 +13,8 @@ import pyarrow as pa
 from dicomframe.catalog.catalog import Catalog
 from dicomframe.catalog.columns import FRAMES
 from dicomframe.catalog.database import open_database, quote_name
-from dicomframe.dicom.dictionary import keywords
 from dicomframe.errors import DicomFrameError, InvalidOptionError
+from dicomframe.scan.tags import keywords
 
 __all__ = ["query_catalog", "stream_query"]
 

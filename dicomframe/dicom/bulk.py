@@ -2,57 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from json.encoder import encode_basestring
 
-from dicomframe.dicom.values import EMPTY, swap_words, word_bytes
-
-_FRAGMENT = re.compile(
-    r"offset=(?P<offset>\d+)&length=(?P<length>\d+)(?P<inflated>&inflated=1)?(?:&swap=(?P<swap>[248]))?"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class BulkURI:
-    """Hold the parts of a BulkDataURI, ``origin#offset=...&length=...``.
-
-    Attributes
-    ----------
-    origin : str
-        The URL of the file.
-    offset, length : int
-        Bytes; where the value begins and how long it is.
-    inflated : bool
-        Whether `offset` counts within the inflated data set of a deflated file.
-    swap : int
-        Bytes of a word to turn from big endian to little endian; 1 if there is nothing to turn.
-    """
-
-    origin: str
-    offset: int
-    length: int
-    inflated: bool = False
-    swap: int = 1
-
-    @classmethod
-    def parse(cls, uri: str) -> BulkURI | None:
-        """Return the parts of `uri`, None if it is no BulkDataURI of ours."""
-        origin, _, fragment = uri.rpartition("#")
-        match = _FRAGMENT.fullmatch(fragment)
-        if not origin or match is None:
-            return None
-        return cls(
-            origin,
-            int(match["offset"]),
-            int(match["length"]),
-            match["inflated"] is not None,
-            int(match["swap"] or 1),
-        )
-
-    def to_little_endian(self, raw: bytes) -> bytes:
-        """Return the value as bulk data is ordered (PS3.18 section 8.7.3.3)."""
-        return swap_words(raw, self.swap) if self.swap > 1 else raw
+from dicomframe.dicom.values import EMPTY, word_bytes
 
 
 class BulkWriter:

@@ -227,6 +227,19 @@ class Context:
             self.single_lut_entry = int.from_bytes(raw[:2], order) == 1
 
 
+class Around(NamedTuple):
+    """What an element, or the items of a sequence, take from around it."""
+
+    tag: int
+    encoding: Encoding
+    charset: Charset
+    signed: bool
+
+    def context(self) -> Context:
+        """Return the context with which an item begins."""
+        return Context(self.charset, signed=self.signed)
+
+
 def measure_invalid_vr(
     rest: bytes, room: int, encoding: Encoding, tag: int, offset: int
 ) -> tuple[int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.elements import Around
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
-from dicomframe.dicom.scopes import Around, Job, Sequence
+from dicomframe.dicom.scopes import Job, Sequence
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.window import Window
 

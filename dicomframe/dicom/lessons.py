@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK
-from dicomframe.dicom.elements import GROUP_LENGTH, PIXEL_TAGS, PLAIN, Context, make_entry
+from dicomframe.dicom.elements import (
+    GROUP_LENGTH,
+    PIXEL_TAGS,
+    PLAIN,
+    Around,
+    Context,
+    make_entry,
+)
 from dicomframe.dicom.elements import PIXELS as PIXELS_KIND
 from dicomframe.dicom.elements import SEQUENCE as SEQUENCE_KIND
 from dicomframe.dicom.encodings import (
@@ -32,7 +39,7 @@ from dicomframe.dicom.links import (
     Part,
     Slot,
 )
-from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Around, Job, Step
+from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import UnfitValue, encode_number_text, plain_ends

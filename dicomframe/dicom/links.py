@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import NamedTuple, TypeAlias
 
-from dicomframe.dicom.elements import Entry
-from dicomframe.dicom.scopes import Around
+from dicomframe.dicom.elements import Around, Entry
 from dicomframe.dicom.values import plain_ends
 
 TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)

@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.elements import Context, Entry, table_of
+from dicomframe.dicom.elements import Around, Context, Entry, table_of
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.text import Charset
 from dicomframe.dicom.window import Window, too_large
 
 _ITEM_END = 0xFFFEE00D
@@ -127,19 +126,6 @@ class Sequence:
         if not self.items:
             return self.entry.prefix + b"}"
         return b'%b,"Value":[%b]}' % (self.entry.prefix, b",".join(self.items))
-
-
-class Around(NamedTuple):
-    """What an element, or the items of a sequence, take from around it."""
-
-    tag: int
-    encoding: Encoding
-    charset: Charset
-    signed: bool
-
-    def context(self) -> Context:
-        """Return the context with which an item begins."""
-        return Context(self.charset, signed=self.signed)
 
 
 class Step(NamedTuple):

@@ -12,7 +12,10 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
-from dicomframe.dicom.dictionary import describe, keywords, parse_hex_tag
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import get_entry
+
+from dicomframe.dicom.dictionary import lookup_vr
 from dicomframe.dicom.elements import PIXEL_TAGS
 from dicomframe.dicom.header import Header
 from dicomframe.errors import UnknownTagError
@@ -38,6 +41,7 @@ _VRS_OF_KIND: dict[Kind, str] = {
 _KIND_OF_VR = {vr: kind for kind, vrs in _VRS_OF_KIND.items() for vr in vrs.split(",")}
 _PART = re.compile(r"(?P<tag>[^\[\].]+)(?:\[(?P<item>\d+)\])?")
 _YEARS = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+_HEX_TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _DATE = re.compile(r"(\d{4})(\.?)(\d\d)\2(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.(\d{1,6}))?)?)?")
@@ -151,13 +155,13 @@ def _parse_path(name: str, text: str) -> TagColumn:
 
 
 def _parse_tag(text: str, whole: str) -> int:
-    tag = _keywords().get(text)
+    tag = keywords().get(text)
     if tag is None:
         tag = parse_hex_tag(text)
         if tag is not None and (describe(tag) is not None or tag >> 16 & 1):
             return tag
     if tag is None:
-        close = difflib.get_close_matches(text, _keywords(), n=3, cutoff=0.6)
+        close = difflib.get_close_matches(text, keywords(), n=3, cutoff=0.6)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         where = "" if text == whole else f" in {whole!r}"
         raise UnknownTagError(
@@ -169,8 +173,21 @@ def _parse_tag(text: str, whole: str) -> int:
 
 
 @lru_cache(maxsize=1)
-def _keywords() -> dict[str, int]:
-    return keywords()
+def keywords() -> dict[str, int]:
+    """Return the tag of every keyword of PS3.6, without the repeating groups."""
+    return {entry[4]: tag for tag, entry in DicomDictionary.items() if entry[4]}
+
+
+def describe(tag: int) -> tuple[str, str] | None:
+    """Return the VR and the VM of a public `tag`, or None if PS3.6 does not know it."""
+    vr = lookup_vr(tag)
+    return None if vr is None or tag & 0xFFFF == 0 else (vr, get_entry(tag)[1])
+
+
+def parse_hex_tag(text: str) -> int | None:
+    """Return the tag written as ``00100020``, ``0010,0020`` or ``(0010,0020)``."""
+    match = _HEX_TAG.fullmatch(text)
+    return int(match[1] + match[2], 16) if match else None
 
 
 def _kind_of(vr: str, vm: str) -> tuple[Kind, bool]:

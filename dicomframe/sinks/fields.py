@@ -11,10 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from dicomframe.dicom.dictionary import describe
 from dicomframe.errors import InvalidOptionError, UnknownTagError
 from dicomframe.scan.schema import RESERVED_COLUMNS
-from dicomframe.scan.tags import Kind, TagColumn, parse_tags
+from dicomframe.scan.tags import Kind, TagColumn, describe, parse_tags
 from dicomframe.sinks.plugin import Field, FieldKind
 
 __all__ = ["OWN_COLUMNS", "FieldColumn", "choose_columns", "spell_column"]

@@ -9,7 +9,6 @@ from typing import Any
 import pydicom
 import pytest
 
-from dicomframe.dicom.bulk import BulkURI
 from dicomframe.dicom.damage import REASONS, Damage
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
@@ -20,6 +19,7 @@ from dicomframe.dicom.encodings import (
 )
 from dicomframe.dicom.header import read_header
 from dicomframe.dicom.limits import Limits
+from dicomframe.scan.places import BulkURI
 from dicomframe.testing.samples import (
     element,
     file_meta,

@@ -12,8 +12,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from dicomframe.dicom.bulk import BulkURI
 from dicomframe.dicom.damage import Damage
+from dicomframe.scan.places import BulkURI
 from dicomframe.testing.samples import real_files
 
 CORRUPT = {
