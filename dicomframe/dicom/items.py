@@ -16,6 +16,7 @@ from dicomframe.dicom.window import Window
 
 _LONGEST_ITEM_BYTES = 8192
 _LONGEST_KNOWN_BYTES = 256
+_MOST_PATIENCE = 256
 
 
 class Items:
@@ -131,9 +132,10 @@ class FileSource:
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
-        raw = buffer[start:stop] if length <= _LONGEST_KNOWN_BYTES else b""
         template = self._items.template(around)
+        raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
         if (member := template.known.get(raw)) is not None and len(raw) == length:
+            template.patience = min(template.patience + 4, _MOST_PATIENCE)
             return member, stop
         trail = Trail(template.links, start, None, stop)
         if start < stop and trail.follow(buffer):
@@ -143,6 +145,7 @@ class FileSource:
             if position == stop:
                 member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
                 if raw:
+                    template.patience -= 1
                     self._items.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
         job = Job(self._window, self.bulk, self._limits)

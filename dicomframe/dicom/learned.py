@@ -22,6 +22,7 @@ MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
 _LONGEST_VALUE_BYTES = 64  # of UI and LO (PS3.5 section 6.2)
+_NEAR_BYTES = 64
 _MOST_BEGUN = 256
 _TEMPLATE_BYTES = 300
 
@@ -138,7 +139,9 @@ class Learned:
         """Return what looks like an element of `tag`, which is first looked for where it was."""
         at = self._hints_at.get(tag, START)
         if not head.startswith(tag, at):
-            at = head.find(tag, START)
+            at = head.find(tag, max(START, at - _NEAR_BYTES), at + _NEAR_BYTES)
+            if at < 0:
+                at = head.find(tag, START)
             if at < 0:
                 return b""
             self._hints_at[tag] = at

@@ -207,6 +207,8 @@ class Template:
         The links that are known to follow at a place.
     bytes : int
         What it keeps, about.
+    patience : int
+        How many sequences may still differ from all of those before it is no longer looked.
     hits, misses : int
         Data sets that went along it, and those that differed in more than values.
     """
@@ -214,6 +216,7 @@ class Template:
     def __init__(self) -> None:
         self.links: list[Link] = []
         self.known: dict[bytes, bytes] = {}
+        self.patience = 64
         self.places: dict[Hashable, list[Link]] = {}
         self.bytes = 0
         self.hits = self.misses = 0
@@ -293,44 +296,37 @@ class Template:
             return False
         position, links = trail.position, trail.links
         counts = [_count_shared(link.run, buffer, position) for link in links]
-        shared = max(counts, default=0)
-        if not counts or position + shared >= len(buffer):
+        if not counts:
             return False
-        number = counts.index(shared)
+        number = counts.index(max(counts))
         link = links[number]
         run, parts = link.run, link.parts
-        found = _find_part(parts, shared)
-        if found is None:
-            return False
-        del links[number]
-        self.bytes -= link.weight
-        while found is not None:
-            at, cut, slot = found
+        begin = stop = first = 0
+        for at, (_, head, field, _, _, slot) in enumerate(parts[:-1]):
+            start, cut = stop, stop + head
+            stop = cut + field
+            if buffer[position : position + head] != run[start:cut]:
+                break
+            position += head
+            value = buffer[position : position + field]
+            if run.startswith(value, cut) and len(value) == field:
+                position += field
+                continue
+            if slot is None or run.startswith(value, cut):
+                break
+            if not first:
+                del links[number]
+                self.bytes -= link.weight
             known, links = links, self._at(slot.place)
-            known.insert(0, Link(run[:cut], parts[: at + 1], slot, links))
+            known.insert(0, Link(run[begin:cut], parts[first : at + 1], slot, links))
             self.bytes += known[0].weight
-            run, parts = run[cut + parts[at].field :], parts[at + 1 :]
-            position = -1 if links else _skip(slot, buffer, position + cut)
+            begin, first = stop, at + 1
+            position = -1 if links else _skip(slot, buffer, position)
             if position < 0:
                 break
-            shared = _count_shared(run, buffer, position)
-            found = None if position + shared >= len(buffer) else _find_part(parts, shared)
-        self._put(links, Link(run, parts, link.slot, link.after))
-        return True
-
-
-def _find_part(parts: list[Part], offset: int) -> tuple[int, int, Slot] | None:
-    """Return which part is at an offset of a run, where in the run it varies, and how.
-
-    None if it must not vary, differs before what varies, or is the last one, which varies already.
-    """
-    stop = 0
-    for number, (_, head, field, _, _, slot) in enumerate(parts[:-1]):
-        cut = stop + head
-        stop = cut + field
-        if offset < stop:
-            return (number, cut, slot) if slot and cut <= offset else None
-    return None
+        if first:
+            self._put(links, Link(run[begin:], parts[first:], link.slot, link.after))
+        return bool(first)
 
 
 def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
