@@ -179,10 +179,13 @@ class Trail:
         for number, link in enumerate(self.passed):
             if tag > link.parts[-1].tag:
                 continue
-            found = [part for part in link.parts if part.tag == tag]
-            if found == link.parts[-1:]:
-                return (found[0].text + self.told(number))[1:] or None
-            return (found[0].text + found[0].json)[1:] or None if found else None
+            if not link.members:
+                link.members = {part.tag: part for part in reversed(link.parts)}
+            part = link.members.get(tag)
+            if part is None:
+                return None
+            json = self.told(number) if part is link.parts[-1] else part.json
+            return (part.text + json)[1:] or None
         return None
 
 

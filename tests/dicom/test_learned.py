@@ -294,3 +294,23 @@ def test_a_sequence_that_is_known_by_its_bytes_is_one_only_if_it_is_whole(read: 
     with pytest.raises(Damage) as by_template:
         read(cut, learned=learned)
     assert by_template.value.args == plain.value.args
+
+
+def test_a_sequence_that_never_comes_again_is_soon_not_looked_for(read: Any) -> None:
+    learned = Learned()
+    for number in range(150):
+        code = item(element(0x00080100, "SH", f"CODE{number:04}"))
+        data = make_slice(number, sequence(0x00400555, code))
+        assert read(data, learned=learned).metadata == read(data).metadata
+    assert [len(template.known) for template in learned.items._templates.values()] == [64]
+
+
+def test_a_long_value_that_varies_is_not_kept(read: Any) -> None:
+    learned = Learned()
+    for number in range(8):
+        read(make_slice(number, element(0x00204000, "LT", str(number) * 5000)), learned=learned)
+    templates = learned._templates.values()
+    places = [links for each in templates for links in (each.links, *each.places.values())]
+    parts = [part for links in places for link in links for part in link.parts]
+    assert 0x00204000 in {part.tag for part in parts}
+    assert max(len(part.json) for part in parts) < 5000
