@@ -171,7 +171,6 @@ class Scopes:
         self._between_items = False
         self._depth = 0  # of sequences around the whole
         self._elements = 0
-        self._has_invalid_vr = False
         self._done = False
 
     @property
@@ -205,15 +204,6 @@ class Scopes:
         self._encoding, self._table = content, table_of(content)
         self._between_items = True
         self._at = start
-
-    def _tell_step(
-        self, at: int, value_at: int, length: int, entry: Entry, content: Encoding
-    ) -> None:
-        context, depth, is_odd = self._data_set.context, len(self._sequences), self._has_invalid_vr
-        around = Around(entry.tag, self._encoding, context.charset, context.signed)
-        if self.trace is not None:
-            self.trace.append(Step(depth, at, value_at, length, entry, content, around, is_odd))
-        self._has_invalid_vr = False
 
     def _end_sequence(self) -> None:
         sequence = self._sequences.pop()

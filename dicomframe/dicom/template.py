@@ -295,14 +295,10 @@ class Template:
         Return whether the data set can go on then: not where it differs in more than a value, or
         in one that decides how others are read.
         """
-        if not self._can_learn(trail):
-            return False
         position, links = trail.position, trail.links
-        counts = [_count_shared(link.run, buffer, position) for link in links]
-        if not counts:
+        if not links or not self._can_learn(trail):
             return False
-        number = counts.index(max(counts))
-        link = links[number]
+        link = max(links, key=lambda each: _count_shared(each.run, buffer, position))
         run, parts = link.run, link.parts
         begin = stop = first = 0
         for at, (_, head, field, _, _, slot) in enumerate(parts[:-1]):
@@ -312,13 +308,15 @@ class Template:
                 break
             position += head
             value = buffer[position : position + field]
-            if run.startswith(value, cut) and len(value) == field:
+            if run.startswith(value, cut):
+                if len(value) < field:
+                    break
                 position += field
                 continue
-            if slot is None or run.startswith(value, cut):
+            if slot is None:
                 break
             if not first:
-                del links[number]
+                links.remove(link)
                 self.bytes -= link.weight
             known, links = links, self._at(slot.place)
             known.insert(0, Link(run[begin:cut], parts[first : at + 1], slot, links))

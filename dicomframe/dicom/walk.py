@@ -21,6 +21,7 @@ from dicomframe.dicom.elements import (
     LAST_NOTED,
     PIXELS,
     PLAIN,
+    Around,
     Context,
     Entry,
     make_entry,
@@ -73,6 +74,7 @@ class Walk(Scopes):
         self.only_group: int | None = None
         self._pixel_tag = 0
         self._fragmented = (make_entry(0, "OB", encoding), 0)
+        self._has_invalid_vr = False
 
     def run(self) -> Generator[Request, bytes, None]:
         """Walk to the end; yields the ranges it needs and is sent their bytes.
@@ -135,7 +137,7 @@ class Walk(Scopes):
 
         With a trace those that are noted count as others, and a few are taken at once.
         """
-        data_set, encoding, is_traced = self._data_set, self._encoding, self.trace is not None
+        data_set, encoding, trace = self._data_set, self._encoding, self.trace
         buffer, base = self._window.buffer, self._window.base
         table = self._table
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
@@ -143,8 +145,8 @@ class Walk(Scopes):
         longest = self._limits.most_inline_bytes_of_any
         position = self._at - base
         limit = min(data_set.bound - base, len(buffer))
-        last_start = min(limit - 12, position + _TRACED_BYTES) if is_traced else limit - 12
-        most_kind = PLAIN if is_traced else LAST_NOTED
+        last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
+        most_kind = LAST_NOTED if trace is None else PLAIN
         key_bytes = 6 if encoding.explicit else 4
         try:
             while position <= last_start:
@@ -159,14 +161,22 @@ class Walk(Scopes):
                 append(prefix + encode(raw, charset))
                 if kind:
                     context.note(kind, tag, raw, order)
-                if is_traced:
-                    self._tell_step(base + position, base + start, length, entry, encoding)
+                if trace is not None:
+                    at = base + position
+                    trace.append(self._step(at, base + start, length, entry, encoding, odd=False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
             pass
         self._at = base + position
         data_set.last_tag = last_tag
+
+    def _step(
+        self, at: int, value_at: int, length: int, entry: Entry, content: Encoding, *, odd: bool
+    ) -> Step:
+        context = self._data_set.context
+        around = Around(entry.tag, self._encoding, context.charset, context.signed)
+        return Step(len(self._sequences), at, value_at, length, entry, content, around, odd)
 
     def _take_element(self) -> int:
         """Take one element, whatever it is."""
@@ -227,7 +237,8 @@ class Walk(Scopes):
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
-            self._tell_step(self._at, start, length, entry, content)
+            odd = self._has_invalid_vr
+            self.trace.append(self._step(self._at, start, length, entry, content, odd=odd))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)

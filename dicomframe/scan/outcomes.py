@@ -94,12 +94,12 @@ class Outcomes:
             opened: list[Outcome] = []
             try:
                 opened += (self._read_one(store, listed) for listed in group)
-                for outcome, listed in zip(opened, group, strict=True):
-                    yield from self._judge_here(outcome, listed, store)
+                for outcome in opened:
+                    yield from self._judge(outcome, store)
             finally:
                 for _, file, _, _ in opened:
-                    with suppress(StorageFault):  # what was wanted of it is there
-                        if file is not None:
+                    if file is not None:
+                        with suppress(StorageFault):  # what was wanted of it is there
                             file.close()
 
     def _read_one(self, store: Store, listed: ListedFile) -> Outcome:
@@ -115,16 +115,6 @@ class Outcomes:
             return Outcome(origin, file, error, listed)
         return Outcome(origin, file, header, listed)
 
-    def _judge_here(self, outcome: Outcome, listed: ListedFile, store: Store) -> Iterator[Outcome]:
-        origin, file, header, _ = outcome
-        if file is None or not isinstance(header, Damage):
-            yield outcome
-            return
-        try:
-            yield from self._judge(header, origin, file, listed, store)
-        except Exception as error:  # a file must never cost the job
-            yield Outcome(origin, file, error, listed)
-
     def _read_ahead(
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
     ) -> Iterator[Outcome]:
@@ -132,34 +122,38 @@ class Outcomes:
             return self._start_reading(store.origin(file.listed.path), file.size)
 
         for file in read_ahead(files, fetcher, start_reading, wants_pixels=self._wants_pixels):
-            origin = store.origin(file.listed.path)
-            if isinstance(file.failure, Damage):
-                yield from self._judge(file.failure, origin, file, file.listed, store)
-            else:
-                yield Outcome(origin, file, file.header or file.failure or _NO_HEADER, file.listed)
+            header = file.header or file.failure or _NO_HEADER
+            outcome = Outcome(store.origin(file.listed.path), file, header, file.listed)
+            yield from self._judge(outcome, store)
 
-    def _judge(
-        self, damage: Damage, origin: str, file: FileReader, listed: ListedFile, store: Store
-    ) -> Iterator[Outcome]:
-        """Yield the members of what is no DICOM file but an archive, else the damage."""
-        kind = self._archive_kind(file) if damage.reason != "empty" else None
-        if kind is None or store.is_archive:
-            yield Outcome(origin, file, damage if kind is None else nested(kind), listed)
+    def _judge(self, outcome: Outcome, store: Store) -> Iterator[Outcome]:
+        """Yield an outcome; of what is no DICOM file but an archive, its members instead."""
+        origin, file, damage, listed = outcome
+        is_damaged = isinstance(damage, Damage) and damage.reason != "empty"
+        if file is None or listed is None or not is_damaged:
+            yield outcome
             return
-        rows = read_members(
-            file,
-            kind,
-            listed.path,
-            origin,
-            lambda own_origin, member: feed(
-                self._start_reading(own_origin, member.size), member.read
-            ),
-            limits=self._options.limits,
-            keep=self._wants_pixels or self._options.warnings,
-            ahead_bytes=self._options.transfer.first_bytes,
-        )
-        for own_origin, member, header in rows:
-            yield Outcome(own_origin, member, header, None)
+        try:
+            kind = self._archive_kind(file)
+            if kind is None or store.is_archive:
+                yield outcome if kind is None else outcome._replace(header=nested(kind))
+                return
+            rows = read_members(
+                file,
+                kind,
+                listed.path,
+                origin,
+                lambda own_origin, member: feed(
+                    self._start_reading(own_origin, member.size), member.read
+                ),
+                limits=self._options.limits,
+                keep=self._wants_pixels or self._options.warnings,
+                ahead_bytes=self._options.transfer.first_bytes,
+            )
+            for own_origin, member, header in rows:
+                yield Outcome(own_origin, member, header, None)
+        except Exception as error:  # a file must never cost the job
+            yield outcome._replace(header=error)
 
     def _archive_kind(self, file: FileReader) -> Kind | None:
         if not self._options.archives:

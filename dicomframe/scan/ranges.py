@@ -119,10 +119,6 @@ class LocalFile(Closing):
         self.size = status.st_size
         self.bytes_read = 0
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
-
     def close(self) -> None:
         """Release the file."""
         if self._descriptor >= 0:

@@ -157,7 +157,7 @@ def _parse_path(name: str, text: str) -> TagColumn:
 def _parse_tag(text: str, whole: str) -> int:
     tag = keywords().get(text)
     if tag is None:
-        tag = parse_hex_tag(text)
+        tag = _parse_hex_tag(text)
         if tag is not None and (describe(tag) is not None or tag >> 16 & 1):
             return tag
     if tag is None:
@@ -184,7 +184,7 @@ def describe(tag: int) -> tuple[str, str] | None:
     return None if vr is None or tag & 0xFFFF == 0 else (vr, get_entry(tag)[1])
 
 
-def parse_hex_tag(text: str) -> int | None:
+def _parse_hex_tag(text: str) -> int | None:
     """Return the tag written as ``00100020``, ``0010,0020`` or ``(0010,0020)``."""
     match = _HEX_TAG.fullmatch(text)
     return int(match[1] + match[2], 16) if match else None
