@@ -11,7 +11,7 @@ import math
 import re
 import struct
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from dicomframe.dicom.text import Charset
@@ -25,8 +25,7 @@ NUMBERS_TO_JSON = bytes.maketrans(b"\\", b","), b" "
 EMPTY = b"}"
 """An empty value: the object holds ``vr`` alone (PS3.18 section F.2.5)."""
 
-_PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\')
-_PLAIN_OF_NAMES = _PLAIN.replace(b"=", b"")
+_PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\=')
 _NUMBER = rb" *+-?(?:0|[1-9][0-9]{0,14}+)(?:\.[0-9]++)?+ *+"
 _NUMBERS = re.compile(rb"%b(?:\\%b)*+" % (_NUMBER, _NUMBER))
 _JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -63,75 +62,68 @@ def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
 
     Of `numbers` (DS, IS), of which none may be empty, it is what `NUMBERS_TO_JSON` makes of them.
     """
-    if b"".join(texts).translate(None, _PLAIN_OF_NAMES):
+    if b"".join(texts).translate(None, _PLAIN):
         return False
     return not numbers or _NUMBERS.fullmatch(b"\\".join(numbers)) is not None
-
-
-def _encode_ascii(raw: bytes, charset: Charset) -> bytes:
-    """AS, CS, DA, DT, TM, UI: the default repertoire, many values."""
-    raw = raw.rstrip(b" \0")
-    if not raw:
-        return EMPTY
-    if raw.isdigit() or not raw.translate(None, _PLAIN):
-        return b',"Value":["' + raw + b'"]}'
-    return _text_values(raw.decode("latin-1").split("\\"))
 
 
 def _encode_title(raw: bytes, charset: Charset) -> bytes:
     """AE: leading and trailing spaces mean nothing."""
     values = [value.strip(" \0") for value in raw.decode("latin-1").split("\\")]
-    return _text_values(values) if len(values) > 1 or values[0] else EMPTY
+    return _to_value(map(_write_text, values)) if any(values) or len(values) > 1 else EMPTY
 
 
-def _encode_text(raw: bytes, charset: Charset) -> bytes:
-    """LO, SH, UC: by character set, many values."""
-    raw = raw.rstrip(b" \0")
-    if not raw:
-        return EMPTY
-    if not raw.translate(None, _PLAIN):
-        return b',"Value":["' + raw + b'"]}'
-    return _text_values([value.rstrip(" \0") for value in charset.decode(raw).split("\\")])
+def _to_value(values: Iterable[bytes]) -> bytes:
+    return b',"Value":[%b]}' % b",".join(values)
 
 
-def _encode_long_text(raw: bytes, charset: Charset) -> bytes:
-    """LT, ST, UT: by character set, one value, a backslash is a character of it."""
-    raw = raw.rstrip(b" \0")
-    if not raw:
-        return EMPTY
-    if not raw.translate(None, _PLAIN):
-        return b',"Value":["' + raw + b'"]}'
-    return b',"Value":[%b]}' % to_json_text(charset.decode(raw))
+def _write_text(value: str) -> bytes:
+    return to_json_text(value) if value else b"null"
 
 
-def _encode_uri(raw: bytes, charset: Charset) -> bytes:
-    """UR: the default repertoire, one value."""
-    raw = raw.rstrip(b" \0")
-    return b',"Value":[%b]}' % to_json_text(raw.decode("latin-1")) if raw else EMPTY
-
-
-def _text_values(values: list[str]) -> bytes:
-    return b',"Value":[%b]}' % b",".join(
-        [to_json_text(value) if value else b"null" for value in values]
-    )
-
-
-def _encode_person_name(raw: bytes, charset: Charset) -> bytes:
-    """PN: component groups by name, empty groups left out (PS3.18 section F.2.2)."""
-    raw = raw.rstrip(b" \0")
-    if not raw:
-        return EMPTY
-    if b"=" not in raw and not raw.translate(None, _PLAIN):
-        return b',"Value":[{"Alphabetic":"' + raw + b'"}]}'
-    names = []
-    for name in charset.decode(raw, is_name=True).split("\\"):
-        groups = zip(_GROUPS, name.split("=", 2), strict=False)
-        members = [b'"%b":%b' % (key, to_json_text(group)) for key, group in groups if group]
-        names.append(b"{%b}" % b",".join(members) if members else b"null")
-    return b',"Value":[%b]}' % b",".join(names)
+def _write_name(name: str) -> bytes:
+    """Component groups by name, empty groups left out (PS3.18 section F.2.2)."""
+    groups = zip(_GROUPS, name.split("=", 2), strict=False)
+    members = [b'"%b":%b' % (key, to_json_text(group)) for key, group in groups if group]
+    return b"{%b}" % b",".join(members) if members else b"null"
 
 
 _GROUPS = (b"Alphabetic", b"Ideographic", b"Phonetic")
+
+
+def _text(
+    split: Callable[[bytes, Charset], list[str]],
+    write: Callable[[str], bytes] = _write_text,
+    ends: tuple[bytes, bytes] = (b'"', b'"'),
+) -> Encoder:
+    """Make an encoder of text: plain text stands between `ends`, other is split and written."""
+    opening, closing = b',"Value":[' + ends[0], ends[1] + b"]}"
+
+    def encode(raw: bytes, charset: Charset) -> bytes:
+        raw = raw.rstrip(b" \0")
+        if not raw:
+            return EMPTY
+        if raw.isdigit() or not raw.translate(None, _PLAIN):
+            return opening + raw + closing
+        return _to_value(map(write, split(raw, charset)))
+
+    _PLAIN_ENDS[encode] = opening, closing
+    return encode
+
+
+_PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {}
+# the default repertoire, or a character set; many values, of which none ends with spaces, or one
+_ASCII = _text(lambda raw, _: raw.decode("latin-1").split("\\"))
+_TEXTS = _text(
+    lambda raw, charset: [value.rstrip(" \0") for value in charset.decode(raw).split("\\")]
+)
+_LONG_TEXT = _text(lambda raw, charset: [charset.decode(raw)])
+_URI = _text(lambda raw, _: [raw.decode("latin-1")])
+_NAMES = _text(
+    lambda raw, charset: charset.decode(raw, is_name=True).split("\\"),
+    _write_name,
+    (b'{"Alphabetic":"', b'"}'),
+)
 
 
 def encode_number_text(raw: bytes, charset: Charset) -> bytes:
@@ -143,7 +135,10 @@ def encode_number_text(raw: bytes, charset: Charset) -> bytes:
         return b',"Value":[' + raw + b"]}"
     if _NUMBERS.fullmatch(raw):
         return b',"Value":[' + raw.translate(*NUMBERS_TO_JSON) + b"]}"
-    return b',"Value":[%b]}' % b",".join([_number_text(part) for part in raw.split(b"\\")])
+    return _to_value(map(_number_text, raw.split(b"\\")))
+
+
+_PLAIN_ENDS[encode_number_text] = b',"Value":[', b"]}"
 
 
 def _number_text(raw: bytes) -> bytes:
@@ -234,13 +229,6 @@ _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "SV": 8, "UV": 8}
 
 
-_PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {
-    **dict.fromkeys((_encode_ascii, _encode_text, _encode_long_text), (b',"Value":["', b'"]}')),
-    _encode_person_name: (b',"Value":[{"Alphabetic":"', b'"}]}'),
-    encode_number_text: (b',"Value":[', b"]}"),
-}
-
-
 def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
     encoders: dict[str, Encoder] = {
         "AE": _encode_title,
@@ -250,19 +238,19 @@ def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
         "FL": _numbers("f", order, _write_float),
         "IS": encode_number_text,
         "OB": encode_inline_binary,
-        "PN": _encode_person_name,
+        "PN": _NAMES,
         "SL": _numbers("i", order),
         "SS": _numbers("h", order),
         "SV": _numbers("q", order, _write_wide),
         "UL": _numbers("I", order),
         "UN": encode_inline_binary,
-        "UR": _encode_uri,
+        "UR": _URI,
         "US": _numbers("H", order),
         "UV": _numbers("Q", order, _write_wide),
     }
-    encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _encode_ascii)
-    encoders |= dict.fromkeys(("LO", "SH", "UC"), _encode_text)
-    encoders |= dict.fromkeys(("LT", "ST", "UT"), _encode_long_text)
+    encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _ASCII)
+    encoders |= dict.fromkeys(("LO", "SH", "UC"), _TEXTS)
+    encoders |= dict.fromkeys(("LT", "ST", "UT"), _LONG_TEXT)
     for vr in ("OD", "OF", "OL", "OV", "OW"):
         encoders[vr] = _words(word_bytes(vr), order)
     return encoders
