@@ -19,7 +19,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE,
     IMPLICIT_LITTLE_UID,
 )
-from dicomframe.dicom.header import read_header
+from dicomframe.dicom.header import Parser
 from dicomframe.dicom.window import feed
 from dicomframe.testing.samples import element, item, make_file, sequence
 
@@ -101,6 +101,6 @@ def _bundle(paths: tuple[str, ...]) -> tuple[str, int]:
 def _data_set(path: str) -> bytes:
     """Return the data set of a file up to Pixel Data."""
     data = Path(path).read_bytes()
-    header = feed(read_header(len(data), ""), lambda start, stop: data[start:stop])
+    header = feed(Parser().read(len(data), ""), lambda start, stop: data[start:stop])
     begin = 144 + int.from_bytes(data[140:144], "little")  # behind group 0002
     return data[begin : data.rfind(b"\xe0\x7f\x10\0", 0, header.pixel_offset)]

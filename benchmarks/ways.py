@@ -16,7 +16,7 @@ import pyarrow as pa
 import pydicom
 
 from dicomframe.api import plan_read
-from dicomframe.dicom.header import Learned
+from dicomframe.dicom.header import Learned, Parser
 from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.storage import Store
 
@@ -144,10 +144,11 @@ def _bare(path: str) -> bytes:
 
 def _ours(paths: Sequence[str], learned: Learned | None) -> None:
     """Read headers as a partition's are read, batches and columns left out."""
+    parser = Parser(learned=learned)
     for path in paths:
         origin = _LOCAL.origin(path)
         with _LOCAL.open(path, None) as file:
-            read_file_header(file, origin, learned=learned)
+            read_file_header(parser, origin, file)
 
 
 def _pydicom_json(path: str) -> str:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from dicomframe import registry
 from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.header import Parser
 from dicomframe.errors import BulkDataError
 from dicomframe.plugin import DicomFrames
 from dicomframe.scan.feeding import read_file_header
@@ -212,7 +213,7 @@ def read_bulk_data(uri: str, storage_options: Mapping[str, Any] | None = None) -
     try:
         if place.inflated:
             with open_origin(place.origin, storage_options) as file:
-                inflated = read_file_header(file, place.origin).inflated
+                inflated = read_file_header(Parser(), place.origin, file).inflated
             is_there = inflated is not None and stop <= inflated.size
             raw = inflated.read(place.offset, stop) if inflated and is_there else b""
         else:

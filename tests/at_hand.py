@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dicomframe.dicom.header import Header, read_header
+from dicomframe.dicom.header import Header, Parser
 from dicomframe.dicom.window import feed
 
 
@@ -15,4 +15,4 @@ def read(data: bytes, **options: Any) -> Header:
         assert 0 <= start < stop <= len(data)
         return data[start:stop]
 
-    return feed(read_header(len(data), "file:///x.dcm", **options), fetch)
+    return feed(Parser(**options).read(len(data), "file:///x.dcm"), fetch)

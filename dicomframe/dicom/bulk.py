@@ -21,7 +21,7 @@ class BulkWriter:
     __slots__ = ("_after", "_before")
 
     def __init__(self, origin: str, *, inflated: bool) -> None:
-        self._before = b',"BulkDataURI":%b#offset=' % encode_basestring(origin)[:-1].encode()
+        self._before = f',"BulkDataURI":{encode_basestring(origin)[:-1]}#offset='.encode()
         self._after = b"&inflated=1" if inflated else b""
 
     def rest(self, offset: int, length: int, turned_vr: str | None = None) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -159,15 +160,9 @@ def table_of(encoding: Encoding) -> EntryTable:
     return EntryTable(encoding)
 
 
+@dataclass(slots=True, eq=False)
 class Context:
     """Hold what earlier elements of a data set decide for later ones.
-
-    Parameters
-    ----------
-    charset : Charset
-        The character set in force at its beginning.
-    signed : bool
-        Pixel Representation (0028,0103) around it is 1.
 
     Attributes
     ----------
@@ -183,14 +178,11 @@ class Context:
         What all this was taken from: kind and value by tag.
     """
 
-    __slots__ = ("charset", "creators", "noted", "signed", "single_lut_entry")
-
-    def __init__(self, charset: Charset = DEFAULT_CHARSET, *, signed: bool = False) -> None:
-        self.charset = charset
-        self.signed = signed
-        self.single_lut_entry = False
-        self.creators: dict[int, str] = {}
-        self.noted: dict[int, tuple[int, bytes]] = {}
+    charset: Charset = DEFAULT_CHARSET
+    signed: bool = False
+    single_lut_entry: bool = False
+    creators: dict[int, str] = field(default_factory=dict)
+    noted: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
     def resolve_vr(self, tag: int) -> str | None:
         """Return the VR of an element that does not carry a usable one, None if unknown.
@@ -226,11 +218,14 @@ class Context:
         elif kind == LUT_DESCRIPTOR and len(raw) >= 2:
             self.single_lut_entry = int.from_bytes(raw[:2], order) == 1
 
+    def around(self, encoding: Encoding) -> Around:
+        """Return what the next element takes from here."""
+        return Around(encoding, self.charset, self.signed)
+
 
 class Around(NamedTuple):
     """What an element, or the items of a sequence, take from around it."""
 
-    tag: int
     encoding: Encoding
     charset: Charset
     signed: bool

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
@@ -11,7 +13,7 @@ from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.elements import make_entry
 from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, read_file_meta, settle_encoding
-from dicomframe.dicom.fragments import FragmentChain, walk_fragments
+from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
@@ -22,9 +24,10 @@ from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window, feed
 
-__all__ = ["FIRST_READ_BYTES", "Header", "Learned", "read_header"]
+__all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
 
+@dataclass(slots=True, eq=False)
 class Header:
     """Hold what the bytes of one sound file say.
 
@@ -42,29 +45,14 @@ class Header:
         The way that the file took along a template; None if it was walked.
     """
 
-    __slots__ = (
-        "_find", "_meta", "inflated", "metadata", "pixel_length", "pixel_offset", "template",
-        "warnings",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        metadata: bytes,
-        find: Callable[[int], bytes | None],
-        meta: FileMeta | bytes | None,
-        pixels: tuple[int, int] | None,
-        template: Trail | None = None,
-    ) -> None:
-        self.metadata = metadata
-        self.pixel_offset: int | None = None
-        self.pixel_length: int | None = None
-        if pixels is not None:
-            self.pixel_offset, self.pixel_length = pixels[0], pixels[1] - pixels[0]
-        self.inflated: Inflated | None = None
-        self.warnings: list[str] = []
-        self.template = template
-        self._find = find
-        self._meta = meta  # or the first bytes of the file, which hold it
+    metadata: bytes
+    _find: Callable[[int], bytes | None]
+    _meta: FileMeta | bytes | None  # or the first bytes of the file, which hold it
+    pixel_offset: int | None = None
+    pixel_length: int | None = None
+    template: Trail | None = None
+    inflated: Inflated | None = None
+    warnings: list[str] = field(default_factory=list)
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, ``"GGGGEEEE":{...}``, None without one.
@@ -79,43 +67,31 @@ class Header:
         return None if self._meta is None else self._meta.find(tag)
 
 
-def read_header(
-    size: int,
-    origin: str,
-    *,
-    warnings: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-    learned: Learned | None = None,
-) -> Generator[Request, bytes, Header]:
-    """Read the header of a file of `size` bytes.
+Reading: TypeAlias = Generator[Request, bytes, Header]
+"""A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
 
-    A generator that knows no storage: it yields the ranges it wants, ``(start, stop)``, and is
-    sent exactly their bytes; it returns the header. Pixel Data is not read: that it is there is
-    judged by its declared length, or by the items of its fragments.
 
-    Parameters
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parser:
+    """Read the headers of files, one after the other; it knows no storage.
+
+    Pixel Data is not read: that it is there is judged by its declared length, or by the items of
+    its fragments.
+
+    Attributes
     ----------
-    size : int
-        Bytes of the file.
-    origin : str
-        The URL that a BulkDataURI is to name.
     warnings : bool
         Whether to tell what is strange in a sound file.
     limits : Limits
         How far to go.
-    learned : Learned, optional
-        What files before have taught, and what this one adds to; it changes no result.
-
-    Raises
-    ------
-    Damage
-        The file is no sound DICOM file.
+    learned : Learned or None
+        What files before have taught, and what others add to; it changes no result.
 
     Examples
     --------
     >>> from dicomframe.testing.samples import make_ct
     >>> data = make_ct()
-    >>> reading = read_header(len(data), "file:///ct.dcm")
+    >>> reading = Parser().read(len(data), "file:///ct.dcm")
     >>> start, stop = next(reading)
     >>> try:
     ...     reading.send(data[start:stop])
@@ -124,80 +100,134 @@ def read_header(
     >>> header.metadata[:44]
     b'{"00080005":{"vr":"CS","Value":["ISO_IR 100"'
     """
-    if size == 0:
-        raise Damage("empty", "the file has 0 bytes", 0)
-    first_bytes = FIRST_READ_BYTES
-    if learned is not None and limits.header_bytes > MOST_FIRST_READ_BYTES:
-        first_bytes = learned.first_read_bytes
-    head = yield (0, min(size, first_bytes))
-    window = Window(head, 0, size, limits)
-    bulk = BulkWriter(origin, inflated=False)
-    if learned is not None and not warnings:
-        trail = learned.match(window, bulk, limits)
-        if trail is not None:
-            chain = None
-            if trail.has_fragments(head):
-                start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
-                chain = yield from walk_fragments(window, start, size, tag, limits.elements)
-            header = _end(trail, window, bulk, chain)
+
+    warnings: bool = False
+    limits: Limits = DEFAULT_LIMITS
+    learned: Learned | None = None
+
+    def read(self, size: int, origin: str) -> Reading:
+        """Read the header of a file of `size` bytes, whose BulkDataURIs are to name `origin`.
+
+        A generator: it yields the ranges it wants, ``(start, stop)``, and is sent exactly their
+        bytes; it returns the header.
+
+        Raises
+        ------
+        Damage
+            The file is no sound DICOM file.
+        """
+        head = yield self.first_range(size)
+        begun = self.begin(head, size, origin)
+        return begun if isinstance(begun, Header) else (yield from begun)
+
+    def first_range(self, size: int) -> Request:
+        """Return what to read of a file at first.
+
+        Raises
+        ------
+        Damage
+            ``empty``: there is nothing to read.
+        """
+        if size == 0:
+            raise Damage("empty", "the file has 0 bytes", 0)
+        first_bytes = FIRST_READ_BYTES
+        if self.learned is not None and self.limits.header_bytes > MOST_FIRST_READ_BYTES:
+            first_bytes = self.learned.first_read_bytes
+        return 0, min(size, first_bytes)
+
+    def begin(self, head: bytes, size: int, origin: str) -> Header | Reading:
+        """Return the header if `head`, the bytes of the first range, and templates tell it.
+
+        Else what reads on, as `read` does.
+        """
+        learned, limits = self.learned, self.limits
+        window = Window(head, 0, size, limits)
+        bulk = BulkWriter(origin, inflated=False)
+        trail = None
+        if learned is not None and not self.warnings:
+            trail = learned.match(window, bulk, limits)
+            header = None if trail is None else _end(trail, window, bulk, None)
             if header is not None:
                 learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
                 return header
-    inspection = Inspection() if warnings else None
-    begin = Walk if learned is None else learned.walk
-    meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
-    if inspection is not None:
-        inspection.begin_data_set()
-    start = meta.data_set_at
-    inflated: Inflated | None = None
-    if meta.transfer_syntax in DEFLATED_UIDS:
-        deflated = window.peek(start, size - start)
-        if deflated is None:
-            deflated = yield (start, size)
-        inflated = Inflated(deflated, start, limits)
-        if inspection is not None and inflated.trailing_bytes > 1:
-            inspection.add_number("trailing_bytes", inflated.trailing_bytes)
-        first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
-        window, start = Window(first, 0, inflated.size, limits), 0
-    encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
-    bulk = BulkWriter(origin, inflated=inflated is not None)
-    walk = begin(Job(window, bulk, limits, inspection), start, encoding)
-    if inflated is None:
-        yield from walk.run()
-    else:
-        feed(walk.run(), inflated.read)
-    members = walk.members
-    if inspection is not None:
-        inspection.see_pixels(members, walk.pixels, encapsulated=walk.chain is not None)
-        if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:
-            table = yield walk.chain.offset_table
-            inspection.see_offset_table(table, walk.chain.starts)
-    replace_member(members, tell_syntax(uid))
-    metadata = b"{%b}" % b",".join(members)
-    header = Header(metadata, partial(find_member, members), meta, walk.pixels)
-    header.inflated = inflated
-    if inspection is not None:
-        header.warnings = inspection.warnings
-    if learned is not None and inflated is None:
-        stop = size if walk.pixels is None else walk.pixels[0]
-        learned.note_read(stop)
-    return header
+        return self._read_on(window, bulk, origin, trail)
+
+    def _read_on(
+        self, window: Window, bulk: BulkWriter, origin: str, trail: Trail | None
+    ) -> Reading:
+        """Walk a file, or the fragments alone if templates tell all up to them."""
+        learned, limits, size = self.learned, self.limits, window.size
+        if learned is not None and trail is not None and trail.has_fragments(window.buffer):
+            start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
+            chain = yield from walk_fragments(window, start, size, tag, limits.elements)
+            header = _end(trail, window, bulk, chain)
+            if header is not None:
+                learned.note_read(start)
+                return header
+        inspection = Inspection() if self.warnings else None
+        begin = Walk if learned is None else learned.walk
+        meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
+        if inspection is not None:
+            inspection.begin_data_set()
+        start = meta.data_set_at
+        inflated: Inflated | None = None
+        if meta.transfer_syntax in DEFLATED_UIDS:
+            deflated = window.peek(start, size - start)
+            if deflated is None:
+                deflated = yield (start, size)
+            inflated = Inflated(deflated, start, limits)
+            if inspection is not None and inflated.trailing_bytes > 1:
+                inspection.add_number("trailing_bytes", inflated.trailing_bytes)
+            first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
+            window, start = Window(first, 0, inflated.size, limits), 0
+        encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
+        bulk = BulkWriter(origin, inflated=inflated is not None)
+        walk = begin(Job(window, bulk, limits, inspection), start, encoding)
+        if inflated is None:
+            yield from walk.run()
+        else:
+            feed(walk.run(), inflated.read)
+        members = walk.members
+        if inspection is not None:
+            inspection.see_pixels(members, walk.pixels, encapsulated=walk.chain is not None)
+            if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:
+                table = yield walk.chain.offset_table
+                inspection.see_offset_table(table, walk.chain.starts)
+        replace_member(members, tell_syntax(uid))
+        metadata = b"{%b}" % b",".join(members)
+        header = Header(metadata, partial(find_member, members), meta, inflated=inflated)
+        if walk.pixels is not None:
+            start, stop = walk.pixels
+            header.pixel_offset, header.pixel_length = start, stop - start
+        if inspection is not None:
+            header.warnings = inspection.warnings
+        if learned is not None and inflated is None:
+            learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
+        return header
 
 
 def _end(
     trail: Trail, window: Window, bulk: BulkWriter, chain: FragmentChain | None
 ) -> Header | None:
-    """Return the header of a file that went along a template; None if more of it follows."""
+    """Return the header of a file that went along a template.
+
+    None if more of it follows, or if there are fragments whose chain is yet to be walked.
+    """
     slot, begin = trail.passed[-1].slot, trail.position
     size, head = window.size, window.buffer
     if slot.mode != PIXELS:
         is_all = begin == size == len(head)
-        return Header(b"".join(trail.pieces), trail.find, head, None, trail) if is_all else None
+        return (
+            Header(b"".join(trail.pieces), trail.find, head, None, None, trail) if is_all else None
+        )
     entry, start = slot.entry, begin + slot.entry.length_bytes
     if start > len(head):
         return None
-    stop = following = start + slot.entry.unpack_length(head, begin)[0]
-    if chain is not None:
+    (length,) = entry.unpack_length(head, begin)
+    stop = following = start + length
+    if length == UNDEFINED:
+        if chain is None:
+            return None
         stop, following = chain.stop, chain.following
         if not slot.around.encoding.explicit:
             entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
@@ -205,4 +235,4 @@ def _end(
         return None
     trail.pieces[-1] = entry.prefix + bulk.rest(start, stop - start)
     trail.pieces.append(b"}")
-    return Header(b"".join(trail.pieces), trail.find, head, (start, stop), trail)
+    return Header(b"".join(trail.pieces), trail.find, head, start, stop - start, trail)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import Around
 from dicomframe.dicom.encodings import Encoding
@@ -24,15 +26,15 @@ class Items:
 
     def __init__(self, memo: Memo) -> None:
         self.memo = memo
-        self._templates: dict[Around, Template] = {}
+        self._templates: dict[tuple[int, Around], Template] = {}
         memo.forgets.append(self._templates.clear)
 
-    def template(self, around: Around) -> Template:
-        """Return what is known of items, nothing at first."""
-        template = self._templates.get(around)
+    def template(self, tag: int, around: Around) -> Template:
+        """Return what is known of the items of a sequence, nothing at first."""
+        template = self._templates.get((tag, around))
         if template is None:
             self.memo.spend(_LONGEST_ITEM_BYTES)
-            template = self._templates[around] = Template()
+            template = self._templates[tag, around] = Template()
         return template
 
     def forget(self) -> None:
@@ -49,18 +51,19 @@ class ItemWalk(MemoWalk):
         self._begun: list[tuple[int, Trail]] = []
 
     def _take_item(self) -> int:
-        window, sequence, at = self._window, self._sequences[-1], self._at
+        window, sequence, at = self._window, self._sequences[-1], self.position
         near = at - window.base
         is_item = near >= 0 and at < sequence.bound and window.buffer.startswith(ITEM, near)
         if not is_item or self._inspection is not None:
             return super()._take_item()
         template = sequence.learned
         if not isinstance(template, Template):
-            template = sequence.learned = self._items.template(self._around(sequence))
+            tag, around = sequence.entry.tag, self._around(sequence)
+            template = sequence.learned = self._items.template(tag, around)
         while (trail := self._take_like(template, sequence)) is None:
-            if not window.buffer.startswith(ITEM, self._at - window.base):
+            if not window.buffer.startswith(ITEM, self.position - window.base):
                 return 0
-        at = self._at
+        at = self.position
         if at >= sequence.bound:
             return 0
         need = super()._take_item()
@@ -71,18 +74,17 @@ class ItemWalk(MemoWalk):
         return need
 
     def _around(self, sequence: Sequence) -> Around:
-        context = sequence.parent.context
-        return Around(sequence.entry.tag, self._encoding, context.charset, context.signed)
+        return sequence.parent.context.around(self._encoding)
 
     def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""
         base = self._window.base
-        trail = Trail(template.links, self._at - base)
+        trail = Trail(template.links, self.position - base)
         if not template.match(trail, self._window.buffer):
             return trail
         end = trail.passed[-1].slot
         depth = self._depth + len(self._sequences) + end.depth
-        elements = self._elements + end.elements + 1
+        elements = self.elements + end.elements + 1
         stop = base + trail.position
         if (
             stop > sequence.bound
@@ -92,8 +94,8 @@ class ItemWalk(MemoWalk):
             trail.position = -1
             return trail
         sequence.items.append(b"".join(trail.pieces))
-        self._elements = elements
-        self._at = stop
+        self.elements = elements
+        self.position = stop
         return None
 
     def _end_data_set(self) -> None:
@@ -103,7 +105,7 @@ class ItemWalk(MemoWalk):
             return
         at, trail = self._begun.pop()
         start = at - self._window.base
-        stop = self._at + (8 if data_set.delimited else 0) - self._window.base
+        stop = self.position + (8 if data_set.delimited else 0) - self._window.base
         sequence = self._sequences[-1]
         template, is_short = sequence.learned, start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
         if isinstance(template, Template) and template.pays and is_short and trail.position >= 0:
@@ -115,16 +117,14 @@ class ItemWalk(MemoWalk):
             self._items.memo.spend(template.bytes - before)
 
 
+@dataclass(slots=True, eq=False)
 class FileSource:
     """Give a template of files what it needs of one file."""
 
-    __slots__ = ("_items", "_limits", "_window", "bulk")
-
-    def __init__(self, items: Items, window: Window, bulk: BulkWriter, limits: Limits) -> None:
-        self._items = items
-        self._window = window
-        self.bulk = bulk
-        self._limits = limits
+    _items: Items
+    _window: Window
+    bulk: BulkWriter
+    _limits: Limits
 
     def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
@@ -132,7 +132,7 @@ class FileSource:
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
-        template = self._items.template(around)
+        template = self._items.template(entry.tag, around)
         raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
         if (member := template.known.get(raw)) is not None and len(raw) == length:
             template.patience = min(template.patience + 4, _MOST_PATIENCE)

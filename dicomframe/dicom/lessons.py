@@ -79,6 +79,9 @@ class Place(NamedTuple):
     tag: int
     comma: bytes
 
+    def __hash__(self) -> int:
+        return self.tag  # of few places, this decides for nearly all
+
 
 def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
@@ -198,7 +201,7 @@ def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot
 
 
 _NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
-_END = Slot(END, _NOTHING, 0, 0, Around(0, EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
+_END = Slot(END, _NOTHING, 0, 0, Around(EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
 
 
 def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:

@@ -115,7 +115,7 @@ class MemoWalk(Walk):
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         charset, order = context.charset, self._encoding.order
         table = self._memo.table(self._encoding, charset)
-        position = self._at - base
+        position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12
         try:
@@ -137,5 +137,5 @@ class MemoWalk(Walk):
                 position = stop
         except UnfitValue:
             pass
-        self._at = base + position
+        self.position = base + position
         data_set.last_tag = last_tag

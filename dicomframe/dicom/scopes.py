@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import BulkWriter
@@ -37,6 +38,7 @@ class Job(NamedTuple):
     inspection: Inspection | None = None
 
 
+@dataclass(slots=True, eq=False)
 class DataSet:
     """A data set that is open: the root, or an item.
 
@@ -54,15 +56,12 @@ class DataSet:
         The highest tag so far.
     """
 
-    __slots__ = ("_disorder", "bound", "context", "delimited", "last_tag", "members")
-
-    def __init__(self, bound: int, context: Context, *, delimited: bool) -> None:
-        self.bound = bound
-        self.delimited = delimited
-        self.context = context
-        self.members: list[bytes] = []
-        self.last_tag = -1
-        self._disorder = False
+    bound: int
+    context: Context
+    delimited: bool
+    members: list[bytes] = field(default_factory=list)
+    last_tag: int = -1
+    _disorder: bool = False
 
     def append(self, tag: int, member: bytes, inspection: Inspection | None) -> None:
         """Add the member of an element, in order or not; group lengths are left out (F.2.2)."""
@@ -87,6 +86,7 @@ class DataSet:
         self.members = [unique[key] for key in sorted(unique)]
 
 
+@dataclass(slots=True, eq=False)
 class Sequence:
     """A sequence that is open, and what to go back to when it ends.
 
@@ -108,18 +108,13 @@ class Sequence:
         What a walk that learns keeps at hand for the items to come.
     """
 
-    __slots__ = ("bound", "delimited", "encoding_before", "entry", "items", "learned", "parent")
-
-    def __init__(
-        self, entry: Entry, bound: int, parent: DataSet, before: Encoding, *, delimited: bool
-    ) -> None:
-        self.entry = entry
-        self.bound = bound
-        self.delimited = delimited
-        self.parent = parent
-        self.encoding_before = before
-        self.items: list[bytes] = []
-        self.learned: object = None
+    entry: Entry
+    bound: int
+    parent: DataSet
+    encoding_before: Encoding
+    delimited: bool
+    items: list[bytes] = field(default_factory=list)
+    learned: object = None
 
     def member(self) -> bytes:
         """Return the member of the whole sequence (PS3.18 section F.2.2)."""
@@ -133,17 +128,13 @@ class Step(NamedTuple):
 
     depth: int
     at: int
+    length_at: int
     value_at: int
     length: int
     entry: Entry
     content: Encoding
     around: Around
     has_invalid_vr: bool
-
-    @property
-    def length_at(self) -> int:
-        """Where its length field begins."""
-        return self.value_at - self.entry.length_bytes
 
 
 ITEM_BEGINS, ITEM_ENDS, SEQUENCE_ENDS = b"{", b"}", b"]"
@@ -157,12 +148,16 @@ class Scopes:
     ----------
     trace : list of Step and bytes, or None
         What a walk met, for those who learn from it.
+    position : int
+        Where in the file it stands.
+    elements : int
+        The number of elements and items so far, nested ones included.
     """
 
     def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
         self._window, self._bulk, self._limits, self._inspection = job
         self.trace: list[Step | bytes] | None = None
-        self._at = position
+        self.position = position
         self._encoding = encoding
         self._table = table_of(encoding)
         self._root = DataSet(job.window.size, Context(), delimited=False)
@@ -170,7 +165,7 @@ class Scopes:
         self._sequences: list[Sequence] = []
         self._between_items = False
         self._depth = 0  # of sequences around the whole
-        self._elements = 0
+        self.elements = 0
         self._done = False
 
     @property
@@ -183,27 +178,17 @@ class Scopes:
         """What was noted in the data set."""
         return self._root.context
 
-    @property
-    def position(self) -> int:
-        """Where in the file it stands."""
-        return self._at
-
-    @property
-    def elements(self) -> int:
-        """The number of elements and items so far, nested ones included."""
-        return self._elements
-
     def _open_sequence(
         self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
     ) -> None:
         if self._depth + len(self._sequences) >= self._limits.nesting_depth:
-            raise too_large("nesting_depth", self._limits.nesting_depth, self._at)
+            raise too_large("nesting_depth", self._limits.nesting_depth, self.position)
         self._sequences.append(
             Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
         )
         self._encoding, self._table = content, table_of(content)
         self._between_items = True
-        self._at = start
+        self.position = start
 
     def _end_sequence(self) -> None:
         sequence = self._sequences.pop()
@@ -218,17 +203,17 @@ class Scopes:
     def _end_data_set(self) -> None:
         """End the innermost data set: put its members in order, keep the first of each tag."""
         data_set = self._data_set
-        self._elements += len(data_set.members)
-        if self._elements > self._limits.elements:
-            raise too_large("elements", self._limits.elements, self._at)
+        self.elements += len(data_set.members)
+        if self.elements > self._limits.elements:
+            raise too_large("elements", self._limits.elements, self.position)
         data_set.put_in_order(self._inspection)
         if data_set is self._root:
             if self._inspection is not None:
-                self._inspection.see_end(self._at)
+                self._inspection.see_end(self.position)
             self._done = True
             return
-        if data_set.delimited and self._at >= data_set.bound:
-            raise unclosed(self._sequences[-1].entry.tag, self._at, self._window.size)
+        if data_set.delimited and self.position >= data_set.bound:
+            raise unclosed(self._sequences[-1].entry.tag, self.position, self._window.size)
         self._sequences[-1].items.append(b"{%b}" % b",".join(data_set.members))
         self._between_items = True
         if self.trace is not None:
@@ -236,18 +221,18 @@ class Scopes:
 
     def _end_at_trailing(self) -> None:
         if self._inspection is not None:
-            self._inspection.add_number("trailing_bytes", self._window.size - self._at)
+            self._inspection.add_number("trailing_bytes", self._window.size - self.position)
         self._end_data_set()
 
     def _take_delimiter(self, tag: int, length: int) -> None:
-        delimited, at = self._data_set.delimited, self._at
+        delimited, at = self._data_set.delimited, self.position
         if tag == _ITEM_END and delimited and not length:
             self._end_data_set()
         elif tag not in (_ITEM_END, _SEQUENCE_END) or delimited or length:
             raise Damage("malformed", f"{tag_name(tag)} stands where an element must begin", at)
         elif self._inspection is not None:
             self._inspection.add("stray_delimiter", tag)
-        self._at = at + 8
+        self.position = at + 8
 
 
 def past_bound(what: str, length: int, at: int, stop: int, size: int) -> Damage:

@@ -95,9 +95,9 @@ class Walk(Scopes):
             if need == _FRAGMENTS:
                 yield from self._take_fragments()
             elif need:
-                if self._elements + len(self._data_set.members) > self._limits.elements:
-                    raise too_large("elements", self._limits.elements, self._at)
-                yield from self._window.fill(self._at, need)
+                if self.elements + len(self._data_set.members) > self._limits.elements:
+                    raise too_large("elements", self._limits.elements, self.position)
+                yield from self._window.fill(self.position, need)
 
     def resume(self, context: Context, last_tag: int = -1) -> None:
         """Be told of what stood before `position`; to be called before anything is taken."""
@@ -143,10 +143,12 @@ class Walk(Scopes):
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         charset, order = context.charset, encoding.order
         longest = self._limits.most_inline_bytes_of_any
-        position = self._at - base
+        position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
         most_kind = LAST_NOTED if trace is None else PLAIN
+        depth = len(self._sequences)
+        around: Around | None = None
         key_bytes = 6 if encoding.explicit else 4
         try:
             while position <= last_start:
@@ -162,25 +164,20 @@ class Walk(Scopes):
                 if kind:
                     context.note(kind, tag, raw, order)
                 if trace is not None:
+                    around = around or context.around(encoding)
                     at = base + position
-                    trace.append(self._step(at, base + start, length, entry, encoding, odd=False))
+                    places = depth, at, at + length_at, base + start
+                    trace.append(Step(*places, length, entry, encoding, around, False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
             pass
-        self._at = base + position
+        self.position = base + position
         data_set.last_tag = last_tag
-
-    def _step(
-        self, at: int, value_at: int, length: int, entry: Entry, content: Encoding, *, odd: bool
-    ) -> Step:
-        context = self._data_set.context
-        around = Around(entry.tag, self._encoding, context.charset, context.signed)
-        return Step(len(self._sequences), at, value_at, length, entry, content, around, odd)
 
     def _take_element(self) -> int:
         """Take one element, whatever it is."""
-        window, data_set, at = self._window, self._data_set, self._at
+        window, data_set, at = self._window, self._data_set, self.position
         if at >= data_set.bound:
             self._end_data_set()
             return 0
@@ -237,46 +234,50 @@ class Walk(Scopes):
         window, data_set, inspection = self._window, self._data_set, self._inspection
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
+            around = data_set.context.around(self._encoding)
+            places = len(self._sequences), self.position, start - entry.length_bytes, start
             odd = self._has_invalid_vr
-            self.trace.append(self._step(self._at, start, length, entry, content, odd=odd))
+            self.trace.append(Step(*places, length, entry, content, around, odd))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
-            raise Damage("malformed", f"{tag_name(tag)} comes a second time", self._at)
+            raise Damage("malformed", f"{tag_name(tag)} comes a second time", self.position)
         if length == UNDEFINED:
             if vr in _FRAGMENTED_VRS:
                 self._fragmented = (entry, start)
                 return _FRAGMENTS
             if vr != "SQ":
                 raise Damage(
-                    "malformed", f"{tag_name(tag)} of VR {vr} has an undefined length", self._at
+                    "malformed",
+                    f"{tag_name(tag)} of VR {vr} has an undefined length",
+                    self.position,
                 )
             self._open_sequence(entry, start, data_set.bound, content, delimited=True)
             return 0
         stop = start + length
         if stop > data_set.bound:
-            raise past_bound(f"{tag_name(tag)} of VR {vr}", length, self._at, stop, window.size)
+            raise past_bound(
+                f"{tag_name(tag)} of VR {vr}", length, self.position, stop, window.size
+            )
         if vr == "SQ" and content == self._encoding:
             self._open_sequence(entry, start, stop, content, delimited=False)
             return 0
         if is_pixels or length > self._limits.most_inline_bytes(vr):
             window.pass_over(length)
-        if is_pixels:
-            data_set.append(tag, entry.prefix + self._bulk.rest(start, length), inspection)
-            self._note_pixels(tag, start, stop)
-        elif length > self._limits.most_inline_bytes(vr):
-            turned_vr = vr if content.order == "big" else None
+            turned_vr = vr if content.order == "big" and not is_pixels else None
             member = entry.prefix + self._bulk.rest(start, length, turned_vr)
             data_set.append(tag, member, inspection)
+            if is_pixels:
+                self._note_pixels(tag, start, stop)
         else:
             if stop > window.base + len(window.buffer):
-                return stop - self._at
+                return stop - self.position
             raw = window.buffer[start - window.base : stop - window.base]
             if kind == GROUP_LENGTH:
                 if inspection is not None:
                     inspection.see_group_length(tag, raw, stop, content.order)
             else:
                 data_set.append(tag, self._encode(entry, raw, start, content), inspection)
-        self._at = stop
+        self.position = stop
         return 0
 
     def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
@@ -315,11 +316,11 @@ class Walk(Scopes):
             self.chain = self.chain or chain
         if chain.odd and self._inspection is not None:
             self._inspection.add("odd_length", tag)
-        self._at = chain.following
+        self.position = chain.following
 
     def _take_item(self) -> int:
         """Begin the next item of the innermost sequence, or end the sequence."""
-        sequence, at = self._sequences[-1], self._at
+        sequence, at = self._sequences[-1], self.position
         if at >= sequence.bound:
             if sequence.delimited:
                 raise unclosed(sequence.entry.tag, at, self._window.size)
@@ -333,8 +334,8 @@ class Walk(Scopes):
         tag = read_tag(head, self._encoding.order)
         length = int.from_bytes(head[4:8], self._encoding.order)
         if tag == _ITEM:
-            self._elements += 1
-            if self._elements > self._limits.elements:
+            self.elements += 1
+            if self.elements > self._limits.elements:
                 raise too_large("elements", self._limits.elements, at)
             delimited = length == UNDEFINED
             bound = sequence.bound if delimited else at + 8 + length
@@ -357,7 +358,7 @@ class Walk(Scopes):
             self._end_sequence()
         elif self._inspection is not None:
             self._inspection.add("stray_delimiter", tag)
-        self._at = at + 8
+        self.position = at + 8
         return 0
 
     def _embed_sequence(
@@ -378,7 +379,7 @@ class Walk(Scopes):
             if damage.reason == "too_large":
                 raise
             return None
-        self._elements += inner._elements
+        self.elements += inner.elements
         return inner.members[0]
 
     def _note_pixels(self, tag: int, start: int, stop: int) -> None:

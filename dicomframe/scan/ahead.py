@@ -10,8 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header
-from dicomframe.scan.feeding import Reading
+from dicomframe.dicom.header import Header, Reading
 from dicomframe.scan.fetching import Ask, Fetcher
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.ranges import StorageFault

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TypeAlias
-
-from dicomframe.dicom.header import Header, Learned, read_header
-from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.dicom.header import Header, Parser
 from dicomframe.dicom.window import feed
 from dicomframe.scan.ranges import FileReader
 
-__all__ = ["Reading", "read_file_header"]
-
-Reading: TypeAlias = Generator[tuple[int, int], bytes, Header]
-"""A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
+__all__ = ["read_file_header"]
 
 
-def read_file_header(
-    file: FileReader,
-    origin: str,
-    *,
-    warnings: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
-    learned: Learned | None = None,
-) -> Header:
-    """Read the header of an open file; `learned` is as for `read_header`.
+def read_file_header(parser: Parser, origin: str, file: FileReader) -> Header:
+    """Read the header of an open file.
 
     Raises
     ------
@@ -33,5 +19,6 @@ def read_file_header(
     StorageFault
         Its bytes cannot be had.
     """
-    reading = read_header(file.size, origin, warnings=warnings, limits=limits, learned=learned)
-    return feed(reading, file.read)
+    head = file.read(*parser.first_range(file.size))
+    begun = parser.begin(head, file.size, origin)
+    return begun if isinstance(begun, Header) else feed(begun, file.read)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header, Learned, read_header
-from dicomframe.dicom.window import feed
+from dicomframe.dicom.header import Header, Learned, Parser, Reading
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
-from dicomframe.scan.feeding import Reading
+from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.fetching import Fetcher
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
@@ -69,7 +69,7 @@ class Outcomes:
     ) -> None:
         self._options = options
         self._stores = stores
-        self._learned = learned
+        self._parser = Parser(warnings=options.warnings, limits=options.limits, learned=learned)
         self._wants_pixels = wants_pixels
 
     def read(self, files: Iterable[ListedFile]) -> Iterator[Outcome]:
@@ -109,7 +109,7 @@ class Outcomes:
             if listed.trouble is not None:
                 raise StorageFault(listed.trouble)
             file = self._open(store, listed)
-            header = self._read_header(origin, file)
+            header = read_file_header(self._parser, origin, file)
             file.finish()
         except Exception as error:  # a file must never cost the job
             return Outcome(origin, file, error, listed)
@@ -119,7 +119,7 @@ class Outcomes:
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
     ) -> Iterator[Outcome]:
         def start_reading(file: AheadFile) -> Reading:
-            return self._start_reading(store.origin(file.listed.path), file.size)
+            return self._parser.read(file.size, store.origin(file.listed.path))
 
         for file in read_ahead(files, fetcher, start_reading, wants_pixels=self._wants_pixels):
             header = file.header or file.failure or _NO_HEADER
@@ -143,9 +143,7 @@ class Outcomes:
                 kind,
                 listed.path,
                 origin,
-                lambda own_origin, member: feed(
-                    self._start_reading(own_origin, member.size), member.read
-                ),
+                partial(read_file_header, self._parser),
                 limits=self._options.limits,
                 keep=self._wants_pixels or self._options.warnings,
                 ahead_bytes=self._options.transfer.first_bytes,
@@ -163,18 +161,6 @@ class Outcomes:
     def _open(self, store: Store, listed: ListedFile) -> FileReader:
         limits, transfer = self._options.limits, self._options.transfer
         return store.open(listed.path, listed.size, limits=limits, transfer=transfer)
-
-    def _read_header(self, origin: str, file: FileReader) -> Header:
-        return feed(self._start_reading(origin, file.size), file.read)
-
-    def _start_reading(self, origin: str, size: int) -> Reading:
-        return read_header(
-            size,
-            origin,
-            warnings=self._options.warnings,
-            limits=self._options.limits,
-            learned=self._learned,
-        )
 
 
 def _group(files: Iterable[ListedFile], most: int) -> Iterator[list[ListedFile]]:

@@ -10,9 +10,9 @@ from typing import NamedTuple, cast
 import pyarrow as pa
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header
+from dicomframe.dicom.header import Header, Parser, Reading
 from dicomframe.scan.ahead import AheadFile, read_ahead
-from dicomframe.scan.feeding import Reading, read_file_header
+from dicomframe.scan.feeding import read_file_header
 from dicomframe.scan.locating import resolve_origins
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
@@ -163,7 +163,7 @@ def _fill(
             if file is None:
                 raise StorageFault("it cannot be opened")
             if place.inflated:
-                inflated = read_file_header(file, "").inflated
+                inflated = read_file_header(Parser(), "", file).inflated
                 if inflated is None:
                     raise StorageFault("it is no longer the same file")
                 value[:] = inflated.read(place.offset, place.offset + place.length)

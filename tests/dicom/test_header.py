@@ -17,7 +17,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE,
     IMPLICIT_LITTLE_UID,
 )
-from dicomframe.dicom.header import read_header
+from dicomframe.dicom.header import Parser
 from dicomframe.dicom.limits import Limits
 from dicomframe.scan.places import BulkURI
 from dicomframe.testing.samples import (
@@ -243,7 +243,7 @@ def test_long_values_become_bulk_data(data_set_of: Any) -> None:
 
 def test_origin_is_escaped_in_a_bulk_uri() -> None:
     data = make_ct()
-    reading = read_header(len(data), 'file:///a "b"\\é#c.dcm')
+    reading = Parser().read(len(data), 'file:///a "b"\\é#c.dcm')
     start, stop = next(reading)
     with pytest.raises(StopIteration) as end:
         reading.send(data[start:stop])

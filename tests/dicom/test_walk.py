@@ -250,11 +250,11 @@ def test_encapsulated_pixels_end_with_their_delimiter(read: Any) -> None:
 
 
 def test_fragments_are_stepped_over_and_not_read(data_set_of: Any) -> None:
-    from dicomframe.dicom.header import read_header
+    from dicomframe.dicom.header import Parser
 
     pixels = encapsulated(b"x" * 400_000, b"y" * 400_000)
     data = make_file(FIRST, pixels, transfer_syntax="1.2.840.10008.1.2.4.50")
-    reading, asked = read_header(len(data), "file:///x"), 0
+    reading, asked = Parser().read(len(data), "file:///x"), 0
     start, stop = next(reading)
     try:
         while True:
@@ -265,12 +265,12 @@ def test_fragments_are_stepped_over_and_not_read(data_set_of: Any) -> None:
 
 
 def test_large_values_before_pixel_data_are_stepped_over(read: Any) -> None:
-    from dicomframe.dicom.header import read_header
+    from dicomframe.dicom.header import Parser
 
     data = make_file(
         FIRST, element(0x00420011, "OB", bytes(3_000_000)), element(0x00420012, "LO", "x")
     )
-    reading, asked = read_header(len(data), "file:///x"), 0
+    reading, asked = Parser().read(len(data), "file:///x"), 0
     start, stop = next(reading)
     try:
         while True:

@@ -30,7 +30,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE,
     IMPLICIT_LITTLE_UID,
 )
-from dicomframe.dicom.header import Header, Learned, read_header
+from dicomframe.dicom.header import Header, Learned, Parser
 from dicomframe.dicom.window import feed
 from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.bad_files import BAD_FILES
@@ -162,7 +162,7 @@ def _outcome(data: bytes, **options: Any) -> Header | Damage:
         return data[start:stop]
 
     try:
-        return feed(read_header(len(data), "file:///x.dcm", **options), fetch)
+        return feed(Parser(**options).read(len(data), "file:///x.dcm"), fetch)
     except Damage as damage:
         return damage
 

@@ -12,8 +12,8 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import read_header
-from dicomframe.scan.ahead import AheadFile, Reading, read_ahead
+from dicomframe.dicom.header import Parser, Reading
+from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.fetching import Ask, Fetcher
 from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.ranges import StorageFault
@@ -68,7 +68,7 @@ def listed(path: str, size: int | None, trouble: str | None = None) -> ListedFil
 
 
 def start_reading(file: AheadFile) -> Reading:
-    return read_header(file.size, f"fake://{file.listed.path}")
+    return Parser().read(file.size, f"fake://{file.listed.path}")
 
 
 def run(

@@ -17,7 +17,7 @@ import pytest
 from archiving import add_file, make_tar, make_zip
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Header
+from dicomframe.dicom.header import Header, Parser
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.scan import inner, zip_archive
 from dicomframe.scan.archives import (
@@ -64,7 +64,7 @@ class BytesFile(Closing):
 
 def feed(origin: str, file: FileReader, limits: Limits = DEFAULT_LIMITS) -> Header:
     """Read the header of an open file."""
-    return read_file_header(file, origin, limits=limits)
+    return read_file_header(Parser(limits=limits), origin, file)
 
 
 def pack_zstd(data: bytes) -> bytes:

@@ -26,7 +26,7 @@ SLOW = {name for name in BAD_FILES if name.startswith(("bomb_of_", "items_", "fr
 MEMORY = """
 import contextlib, pathlib, resource, sys
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Learned
+from dicomframe.dicom.header import Learned, Parser
 from dicomframe.scan.feeding import read_file_header
 
 class File:
@@ -41,8 +41,9 @@ resource.setrlimit(resource.RLIMIT_AS, (in_use + (300 << 20),) * 2)
 learned = Learned()
 for data in files:
     for warnings in (False, True):
+        parser = Parser(learned=learned, warnings=warnings)
         with contextlib.suppress(Damage):
-            read_file_header(File(data), "x", learned=learned, warnings=warnings)
+            read_file_header(parser, "x", File(data))
 """
 
 
