@@ -141,16 +141,15 @@ class Parser:
         Else what reads on, as `read` does.
         """
         learned, limits = self.learned, self.limits
-        window = Window(head, 0, size, limits)
         bulk = BulkWriter(origin, inflated=False)
         trail = None
         if learned is not None and not self.warnings:
-            trail = learned.match(window, bulk, limits)
-            header = None if trail is None else _end(trail, window, bulk, None)
+            trail = learned.match(head, size, bulk, limits)
+            header = None if trail is None else _end(trail, head, size, bulk, None)
             if header is not None:
                 learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
                 return header
-        return self._read_on(window, bulk, origin, trail)
+        return self._read_on(Window(head, 0, size, limits), bulk, origin, trail)
 
     def _read_on(
         self, window: Window, bulk: BulkWriter, origin: str, trail: Trail | None
@@ -160,7 +159,7 @@ class Parser:
         if learned is not None and trail is not None and trail.has_fragments(window.buffer):
             start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
             chain = yield from walk_fragments(window, start, size, tag, limits.elements)
-            header = _end(trail, window, bulk, chain)
+            header = _end(trail, window.buffer, size, bulk, chain)
             if header is not None:
                 learned.note_read(start)
                 return header
@@ -207,14 +206,13 @@ class Parser:
 
 
 def _end(
-    trail: Trail, window: Window, bulk: BulkWriter, chain: FragmentChain | None
+    trail: Trail, head: bytes, size: int, bulk: BulkWriter, chain: FragmentChain | None
 ) -> Header | None:
     """Return the header of a file that went along a template.
 
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
     slot, begin = trail.passed[-1].slot, trail.position
-    size, head = window.size, window.buffer
     if slot.mode != PIXELS:
         is_all = begin == size == len(head)
         return (

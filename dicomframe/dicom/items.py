@@ -119,16 +119,17 @@ class ItemWalk(MemoWalk):
 
 @dataclass(slots=True, eq=False)
 class FileSource:
-    """Give a template of files what it needs of one file."""
+    """Give a template of files what it needs of one file, whose first bytes are at hand."""
 
     _items: Items
-    _window: Window
+    _head: bytes
+    _size: int
     bulk: BulkWriter
     _limits: Limits
 
     def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
-        around, entry, buffer = slot.around, slot.entry, self._window.buffer
+        around, entry, buffer = slot.around, slot.entry, self._head
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
@@ -148,7 +149,8 @@ class FileSource:
                     template.patience -= 1
                     self._items.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
-        job = Job(self._window, self.bulk, self._limits)
+        window = Window(buffer, 0, self._size, self._limits)
+        job = Job(window, self.bulk, self._limits)
         walk = ItemWalk(self._items, job, start - entry.header_bytes, around.encoding)
         walk.resume(around.context())
         return (walk.members[0], walk.position) if walk.take() else None

@@ -82,12 +82,11 @@ class Learned:
             return MemoWalk(self.memo, job, position, encoding)
         return ItemWalk(self.items, job, position, encoding)
 
-    def match(self, window: Window, bulk: BulkWriter, limits: Limits) -> Trail | None:
-        """Compare a file with those before, and learn from it.
+    def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
+        """Compare a file of `size` bytes with those before, and learn from it.
 
         Return the way it went to an end; None if it is to be walked.
         """
-        head = window.buffer
         if limits is not self._limits:
             if limits != self._limits:
                 self._templates.clear()
@@ -110,10 +109,11 @@ class Learned:
                 return None
         else:
             self._templates.move_to_end(hint)
-        trail = Trail(template.links, START, FileSource(self.items, window, bulk, limits))
+        trail = Trail(template.links, START, FileSource(self.items, head, size, bulk, limits))
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
+                window = Window(head, 0, size, limits)
                 is_known = template.learn(trail, head, take_lessons(trail, window, limits))
         self._count(template.bytes - before)
         if is_known and heir is not None:
