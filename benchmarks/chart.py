@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -20,8 +20,8 @@ _COLUMNS = 3
 
 def draw(
     ratios: Mapping[str, Mapping[str, float]],
-    ours: Sequence[str],
-    without_json: Sequence[str],
+    ours: Collection[str],
+    without_json: Collection[str],
     path: Path,
 ) -> None:
     """Write an SVG file.
@@ -30,7 +30,7 @@ def draw(
     ----------
     ratios : mapping
         By title of a corpus and name of a way: how many times as fast as pydicom.
-    ours, without_json : sequence of str
+    ours, without_json : collection of str
         The ways that are the library, and those that make no DICOM JSON.
     path : Path
         Where to.

@@ -104,6 +104,10 @@ CORPORA = (
     ),
     Corpus("lone", "Lone files", 3000, 1, lambda _, n: devices.make_lone_file(n)),
 )
+OTHERS = {
+    "lone": Corpus("lone-others", "", 1000, 1, lambda _, n: devices.make_lone_file(3000 + n)),
+}
+"""Other files of the same devices, of the corpora that have no series to be known."""
 
 
 def check(corpus: Corpus, folder: Path, count: int = 12) -> int:

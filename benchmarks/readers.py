@@ -23,11 +23,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pydicom
-from corpora import CORPORA, DEFAULT_FOLDER
-from ways import BARE, BARE_PIXELS, REFERENCE, Way, header_ways, missing_peers, pixel_ways
+from corpora import CORPORA, DEFAULT_FOLDER, OTHERS
+from ways import BARE, BARE_PIXELS, OURS, REFERENCE, Way, header_ways, missing_peers, pixel_ways
 
 _WITH_PIXELS = ("ct", "mr-implicit", "encapsulated", "cine", "multiframe")
-_LONE = "lone"
 _NOT_DRAWN = frozenset({REFERENCE})
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
@@ -124,7 +123,7 @@ def draw_picture(found: dict[str, Costs], path: Path) -> None:
         for corpus in CORPORA
         if corpus.name in found
     }
-    ours = [way.name for way in ways if way.is_ours]
+    ours = {name for found in ratios.values() for name in found if name.startswith(OURS)}
     draw(ratios, ours, [way.name for way in ways if not way.makes_json], path)
 
 
@@ -145,8 +144,8 @@ def main() -> None:
         if arguments.only and corpus.name not in arguments.only:
             continue
         paths = corpus.paths(arguments.folder)
-        ways = [way for way in header_ways() if corpus.name != _LONE or not way.reads_again]
-        headers[corpus.name] = measure(ways, paths, arguments.turns)
+        others = OTHERS[corpus.name].paths(arguments.folder) if corpus.name in OTHERS else ()
+        headers[corpus.name] = measure(header_ways(others), paths, arguments.turns)
         if corpus.name in _WITH_PIXELS:
             pixels[corpus.name] = measure(pixel_ways(), paths, arguments.turns)
     text = f"{describe()}\n\n### Metadata alone\n\n{report(headers, REFERENCE, BARE)}"

@@ -43,29 +43,33 @@ class Way:
         The most files of one turn; slow ways take fewer.
     makes_json : bool
         Whether DICOM JSON comes out; without it less work is done than by the others.
-    is_ours : bool
-        Whether it is the library.
-    reads_again : bool
-        Whether it has learned from these very files in an earlier turn.
     """
 
     name: str
     measure: Callable[[Sequence[str]], float]
     files: int
     makes_json: bool = True
-    is_ours: bool = False
-    reads_again: bool = False
 
 
 REFERENCE = "pydicom `dcmread` + `to_json`"
 BARE = "open + read 16 KiB + close"
 BARE_PIXELS = "open + read into an Arrow buffer + close"
 WARM = "dicomframe, series known"
+DEVICES = "dicomframe, devices known"
 COLD = "dicomframe, first pass"
+OURS = "dicomframe, "
+"""How the names of the library's ways begin."""
 
 
-def header_ways() -> list[Way]:
-    """Return the ways to read metadata alone, and what of them is installed."""
+def header_ways(others: Sequence[str] = ()) -> list[Way]:
+    """Return the ways to read metadata alone, and what of them is installed.
+
+    Parameters
+    ----------
+    others : sequence of str
+        Other files of the same devices, which the last of the library's ways has read; without
+        any it has read the very files that are measured.
+    """
     learned = Learned()
     ways = [
         Way(REFERENCE, _timed(_each(_pydicom_json)), 24),
@@ -77,21 +81,16 @@ def header_ways() -> list[Way]:
         )
     ways += _library_ways(_PARSERS)
     ways += [
-        Way("dicomframe, walk alone", _timed(lambda paths: _ours(paths, None)), 60, is_ours=True),
+        Way("dicomframe, walk alone", _timed(lambda paths: _ours(paths, None)), 60),
         Way(
             "dicomframe, memo alone, first pass",
             _timed(lambda paths: _ours(paths, Learned(templates=False))),
             1000,
-            is_ours=True,
         ),
-        Way(COLD, _timed(lambda paths: _ours(paths, Learned())), 3000, is_ours=True),
-        Way(
-            WARM,
-            _timed(lambda paths: _ours(paths, learned)),
-            3000,
-            is_ours=True,
-            reads_again=True,
-        ),
+        Way(COLD, _timed(lambda paths: _ours(paths, Learned())), 3000),
+        Way(DEVICES, _knowing(others), 3000)
+        if others
+        else Way(WARM, _timed(lambda paths: _ours(paths, learned)), 3000),
         Way(BARE, _timed(_each(_bare)), 3000, makes_json=False),
     ]
     return ways
@@ -105,7 +104,7 @@ def pixel_ways() -> list[Way]:
         ways.append(Way(name, dcmtk.time_files, 8))
     ways += _library_ways(_PIXEL_PARSERS)
     ways += [
-        Way("dicomframe, record batches", _partition, 128, is_ours=True),
+        Way("dicomframe, record batches", _partition, 128),
         Way(BARE_PIXELS, _timed(_bare_pixels), 128, makes_json=False),
     ]
     return ways
@@ -123,6 +122,17 @@ def _timed(read: Callable[[Sequence[str]], object]) -> Callable[[Sequence[str]],
         start = time.process_time()
         read(paths)
         return (time.process_time() - start) / len(paths) * 1e6
+
+    return measure
+
+
+def _knowing(others: Sequence[str]) -> Callable[[Sequence[str]], float]:
+    """Return how to measure what has read `others`, and in each turn no more."""
+
+    def measure(paths: Sequence[str]) -> float:
+        learned = Learned()
+        _ours(others, learned)
+        return _timed(lambda paths: _ours(paths, learned))(paths)
 
     return measure
 
