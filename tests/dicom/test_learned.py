@@ -10,10 +10,11 @@ import pytest
 from dicomframe.dicom import learned as learned_module
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
-from dicomframe.dicom.header import FIRST_READ_BYTES, Learned
+from dicomframe.dicom.header import FIRST_READ_BYTES, Header, Learned, Parser
 from dicomframe.dicom.lessons import START
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.walk import Walk
+from dicomframe.dicom.window import feed
 from dicomframe.testing.samples import (
     element,
     encapsulated,
@@ -79,6 +80,36 @@ def test_files_of_a_series_fit_its_template_from_the_fourth_on(
     files: list[bytes], read: Any
 ) -> None:
     assert count_fitting(files, read) >= 9
+
+
+def test_the_first_range_alone_tells_a_header_that_is_known(read: Any) -> None:
+    parser = Parser(learned=Learned())
+    known = []
+    for number in range(6):
+        data = make_slice(number)
+        start, stop = parser.first_range(len(data))
+        begun = parser.begin(data[start:stop], len(data), "file:///x.dcm")
+        known.append(isinstance(begun, Header))
+        if not isinstance(begun, Header):
+            with pytest.raises(StopIteration) as end:
+                next(begun)  # it asks for no more, since all was at hand
+            begun = end.value.value
+        assert begun.metadata == read(data).metadata
+    assert known[-1]
+    with pytest.raises(Damage, match="0 bytes"):
+        parser.first_range(0)
+
+
+def test_fragments_are_followed_behind_a_header_that_is_known(read: Any) -> None:
+    parser = Parser(learned=Learned())
+    for number in range(6):
+        data = make_slice(number, pixels=encapsulated(b"ab", bytes(70_000)), uid=JPEG_UID)
+        start, stop = parser.first_range(len(data))
+        begun = parser.begin(data[start:stop], len(data), "file:///x.dcm")
+        assert not isinstance(begun, Header)
+        header = feed(begun, lambda start, stop, data=data: data[start:stop])
+        assert header.metadata == read(data).metadata
+    assert header.template is not None
 
 
 def test_encapsulated_pixels_in_an_implicit_data_set_are_ob_in_a_template_too(read: Any) -> None:
