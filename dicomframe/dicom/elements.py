@@ -160,7 +160,7 @@ def table_of(encoding: Encoding) -> EntryTable:
     return EntryTable(encoding)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Context:
     """Hold what earlier elements of a data set decide for later ones.
 

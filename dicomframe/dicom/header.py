@@ -27,7 +27,7 @@ from dicomframe.dicom.window import Request, Window, feed
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Header:
     """Hold what the bytes of one sound file say.
 
@@ -71,7 +71,7 @@ Reading: TypeAlias = Generator[Request, bytes, Header]
 """A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Parser:
     """Read the headers of files, one after the other; it knows no storage.
 

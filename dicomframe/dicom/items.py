@@ -117,7 +117,7 @@ class ItemWalk(MemoWalk):
             self._items.memo.spend(template.bytes - before)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class FileSource:
     """Give a template of files what it needs of one file, whose first bytes are at hand."""
 

@@ -38,7 +38,7 @@ class Job(NamedTuple):
     inspection: Inspection | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class DataSet:
     """A data set that is open: the root, or an item.
 
@@ -86,7 +86,7 @@ class DataSet:
         self.members = [unique[key] for key in sorted(unique)]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Sequence:
     """A sequence that is open, and what to go back to when it ends.
 

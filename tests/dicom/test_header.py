@@ -17,7 +17,7 @@ from dicomframe.dicom.encodings import (
     IMPLICIT_LITTLE,
     IMPLICIT_LITTLE_UID,
 )
-from dicomframe.dicom.header import Parser
+from dicomframe.dicom.header import Learned, Parser
 from dicomframe.dicom.limits import Limits
 from dicomframe.scan.places import BulkURI
 from dicomframe.testing.samples import (
@@ -264,3 +264,9 @@ def test_real_deflated_file_has_its_pixels(read: Any) -> None:
     assert (
         header.inflated.read(header.pixel_offset, header.inflated.size)[: len(expected)] == expected
     )
+
+
+def test_no_repr_holds_a_value(read: Any) -> None:
+    header = read(make_ct(), learned=Learned())
+    assert b"Sample^Sam^Q" in header.metadata
+    assert "Sample^Sam" not in repr((header, Parser(learned=Learned())))
