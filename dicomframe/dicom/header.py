@@ -147,7 +147,7 @@ class Parser:
             trail = learned.match(head, size, bulk, limits)
             header = None if trail is None else _end(trail, head, size, bulk, None)
             if header is not None:
-                learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
+                learned.note_read(header.pixel_offset or size)
                 return header
         return self._read_on(Window(head, 0, size, limits), bulk, origin, trail)
 
@@ -161,7 +161,7 @@ class Parser:
             chain = yield from walk_fragments(window, start, size, tag, limits.elements)
             header = _end(trail, window.buffer, size, bulk, chain)
             if header is not None:
-                learned.note_read(start)
+                learned.note_read(header.pixel_offset or size)
                 return header
         inspection = Inspection() if self.warnings else None
         begin = Walk if learned is None else learned.walk
@@ -201,7 +201,7 @@ class Parser:
         if inspection is not None:
             header.warnings = inspection.warnings
         if learned is not None and inflated is None:
-            learned.note_read(size if header.pixel_offset is None else header.pixel_offset)
+            learned.note_read(header.pixel_offset or size)
         return header
 
 

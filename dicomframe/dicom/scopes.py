@@ -128,13 +128,17 @@ class Step(NamedTuple):
 
     depth: int
     at: int
-    length_at: int
     value_at: int
     length: int
     entry: Entry
     content: Encoding
     around: Around
     has_invalid_vr: bool
+
+    @property
+    def length_at(self) -> int:
+        """Where its length field begins."""
+        return self.value_at - self.entry.length_bytes
 
 
 ITEM_BEGINS, ITEM_ENDS, SEQUENCE_ENDS = b"{", b"}", b"]"

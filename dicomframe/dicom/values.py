@@ -112,11 +112,14 @@ def _text(
 
 
 _PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {}
-# the default repertoire, or a character set; many values, of which none ends with spaces, or one
+
+# By the default repertoire, many values.
 _ASCII = _text(lambda raw, _: raw.decode("latin-1").split("\\"))
+# By character set, many values, of which none ends with spaces.
 _TEXTS = _text(
     lambda raw, charset: [value.rstrip(" \0") for value in charset.decode(raw).split("\\")]
 )
+# One value: a backslash is a character of it.
 _LONG_TEXT = _text(lambda raw, charset: [charset.decode(raw)])
 _URI = _text(lambda raw, _: [raw.decode("latin-1")])
 _NAMES = _text(

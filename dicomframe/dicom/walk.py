@@ -147,7 +147,6 @@ class Walk(Scopes):
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
         most_kind = LAST_NOTED if trace is None else PLAIN
-        depth = len(self._sequences)
         around: Around | None = None
         key_bytes = 6 if encoding.explicit else 4
         try:
@@ -165,9 +164,8 @@ class Walk(Scopes):
                     context.note(kind, tag, raw, order)
                 if trace is not None:
                     around = around or context.around(encoding)
-                    at = base + position
-                    places = depth, at, at + length_at, base + start
-                    trace.append(Step(*places, length, entry, encoding, around, False))
+                    where = len(self._sequences), base + position, base + start, length
+                    trace.append(Step(*where, entry, encoding, around, False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
@@ -235,9 +233,8 @@ class Walk(Scopes):
         kind, tag, vr = entry.kind, entry.tag, entry.vr
         if self.trace is not None:
             around = data_set.context.around(self._encoding)
-            places = len(self._sequences), self.position, start - entry.length_bytes, start
-            odd = self._has_invalid_vr
-            self.trace.append(Step(*places, length, entry, content, around, odd))
+            where = len(self._sequences), self.position, start, length
+            self.trace.append(Step(*where, entry, content, around, self._has_invalid_vr))
         is_pixels = kind == PIXELS and data_set is self._root
         if is_pixels and tag == self._pixel_tag:
             raise Damage("malformed", f"{tag_name(tag)} comes a second time", self.position)
