@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_END_OF_FOLDER = 1 << 62  # and more, of many file systems
 _HANDLE_BLOCK_BYTES = 64 * 1024
 _PIECE_BYTES = 32 * 1024 * 1024
 # KeyError is what zipfile says of a member that it does not hold.
@@ -112,15 +111,13 @@ class LocalFile(Closing):
             descriptor = os.open(path, _OPEN_FLAGS)
         except (OSError, ValueError) as error:
             raise StorageFault(_why_not_opened(error)) from None
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise StorageFault(words_for_mode(status.st_mode))
         self._descriptor = descriptor
-        self.size = _find_end(descriptor)
+        self.size = status.st_size
         self.bytes_read = 0
-        if not 0 < self.size < _END_OF_FOLDER:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                self.close()
-                raise StorageFault(words_for_mode(status.st_mode))
-            self.size = status.st_size
 
     def close(self) -> None:
         """Release the file."""
@@ -155,17 +152,6 @@ class LocalFile(Closing):
             if count == 0:
                 raise StorageFault(short_answer(start, stop, stop - len(buffer) - start))
             buffer = buffer[count:]
-
-
-def _find_end(descriptor: int) -> int:
-    """Return where a file ends, which costs a third of asking what it is; -1 if there is no end.
-
-    Only a regular file ends behind its beginning; or a folder, which cannot be read, and a disk.
-    """
-    try:
-        return os.lseek(descriptor, 0, os.SEEK_END)
-    except OSError:
-        return -1
 
 
 class HandleFile(Closing):
