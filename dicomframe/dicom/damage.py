@@ -34,6 +34,21 @@ class Damage(Exception):
         self.offset = offset
 
 
+def malformed(detail: str, offset: int) -> Damage:
+    """Return the damage of bytes that break the rules of PS3.5 or PS3.10."""
+    return Damage("malformed", detail, offset)
+
+
+def truncated(detail: str, offset: int) -> Damage:
+    """Return the damage of a file that ends too early."""
+    return Damage("truncated", detail, offset)
+
+
+def too_large(limit: str, value: int, offset: int) -> Damage:
+    """Return the damage of a file that passes a limit."""
+    return Damage("too_large", f"the data set passes the limit {limit} of {value}", offset)
+
+
 def tag_name(tag: int) -> str:
     """Return a tag as people write it, ``(0010,0020)``."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.damage import malformed, too_large, truncated
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.window import too_large
 
 _PIECE_BYTES = 1 << 20
 _INPUT_BYTES = 64 << 10
@@ -54,10 +53,10 @@ class Inflated:
                 if self.size > most:
                     raise too_large(limit, value, start)
         except zlib.error as error:
-            raise Damage("malformed", "the deflate stream is damaged", start) from error
+            raise malformed("the deflate stream is damaged", start) from error
         except EOFError:
-            stop = start + len(deflated)
-            raise Damage("truncated", "the file ends inside the deflate stream", stop) from None
+            detail = "the file ends inside the deflate stream"
+            raise truncated(detail, start + len(deflated)) from None
         self._ahead = self._pieces()
         self._piece, self._piece_at = b"", 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.damage import malformed, tag_name
 from dicomframe.dicom.dictionary import (
     LONG_VRS,
     VRS,
@@ -20,21 +20,18 @@ from dicomframe.dicom.encodings import Encoding, read_tag
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset, charset_of
 from dicomframe.dicom.values import ByteOrder, Encoder, get_encoder
 
-PLAIN = 0
-PIXEL_REPRESENTATION = 1
-LUT_DESCRIPTOR = 2
-PRIVATE_CREATOR = 3
-TRANSFER_SYNTAX = 4
-LAST_NOTED = 4
-"""Up to this kind elements are encoded alike; all but plain ones are then noted in the context."""
-CHARACTER_SET = 5
-SEQUENCE = 6
-PIXELS = 7
-GROUP_LENGTH = 8
-BY_CONTEXT = 9
-"""The VR depends on more than the tag: private, ambiguous, or UN."""
-DELIMITER = 10
-INVALID_VR = 11
+
+class Kind:
+    """What a walk must do with an element, as a plain number.
+
+    Up to `LAST_NOTED` elements are encoded alike; all but plain ones are then noted in the
+    context. The VR of a `BY_CONTEXT` depends on more than the tag: private, ambiguous, or UN.
+    """
+
+    PLAIN, PIXEL_REPRESENTATION, LUT_DESCRIPTOR, PRIVATE_CREATOR, TRANSFER_SYNTAX = range(5)
+    LAST_NOTED = TRANSFER_SYNTAX
+    CHARACTER_SET, SEQUENCE, PIXELS, GROUP_LENGTH, BY_CONTEXT, DELIMITER, INVALID_VR = range(5, 12)
+
 
 INVALID_VR_BYTES = 4096
 """How much is looked at to tell how an element without a VR is written."""
@@ -43,12 +40,13 @@ PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float Pixel Data, Double Float Pixel Data and Pixel Data."""
 
 _KINDS = {
-    0x00020010: TRANSFER_SYNTAX,
-    0x00080005: CHARACTER_SET,
-    0x00280103: PIXEL_REPRESENTATION,
-    0x00283002: LUT_DESCRIPTOR,
-} | dict.fromkeys(PIXEL_TAGS, PIXELS)
+    0x00020010: Kind.TRANSFER_SYNTAX,
+    0x00080005: Kind.CHARACTER_SET,
+    0x00280103: Kind.PIXEL_REPRESENTATION,
+    0x00283002: Kind.LUT_DESCRIPTOR,
+} | dict.fromkeys(PIXEL_TAGS, Kind.PIXELS)
 
+_VRS = frozenset(vr.decode() for vr in VRS)
 _LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
 _MOST_ENTRIES = 65536
 
@@ -59,7 +57,7 @@ class Entry(NamedTuple):
     Attributes
     ----------
     kind : int
-        What the walk must do; `PLAIN` elements are encoded and no more.
+        A `Kind`; plain elements are encoded and no more.
     tag : int
         Group and element.
     prefix : bytes
@@ -94,13 +92,13 @@ class Entry(NamedTuple):
 @lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     """Return the entry of an element whose VR is settled."""
-    kind = _KINDS.get(tag, PLAIN)
+    kind = _KINDS.get(tag, Kind.PLAIN)
     if tag & 0xFFFF == 0:
-        kind = GROUP_LENGTH
+        kind = Kind.GROUP_LENGTH
     elif is_private_creator(tag):
-        kind = PRIVATE_CREATOR
-    if vr == "SQ" and kind <= LAST_NOTED:
-        kind = SEQUENCE
+        kind = Kind.PRIVATE_CREATOR
+    if vr == "SQ" and kind <= Kind.LAST_NOTED:
+        kind = Kind.SEQUENCE
     prefix = b'"%08X":{"vr":"%b"' % (tag, vr.encode())
     length_at, header_bytes = 4, 8
     if encoding.explicit:
@@ -128,30 +126,21 @@ class EntryTable(dict[bytes, Entry]):
         self.encoding = encoding
 
     def __missing__(self, key: bytes) -> Entry:
-        order = self.encoding.order
-        tag = read_tag(key, order)
-        entry = self._explicit(tag, key[4:6]) if self.encoding.explicit else self._implicit(tag)
-        if entry.kind <= DELIMITER:
-            if len(self) >= _MOST_ENTRIES:
-                self.clear()
-            self[key] = entry
+        tag, vr = read_tag(key, self.encoding.order), key[4:6].decode("latin-1")
+        if not self.encoding.explicit:
+            vr = "LO" if is_private_creator(tag) else lookup_vr(tag) or "UN"
+        if tag >> 16 == 0xFFFE:
+            entry = make_entry(tag, "UN", self.encoding)._replace(kind=Kind.DELIMITER)
+        elif vr == "UN" or " or " in vr:
+            entry = make_entry(tag, "UN", self.encoding)._replace(kind=Kind.BY_CONTEXT)
+        elif vr in _VRS:
+            entry = make_entry(tag, vr, self.encoding)
+        else:
+            return make_entry(tag, "UN", self.encoding)._replace(kind=Kind.INVALID_VR)
+        if len(self) >= _MOST_ENTRIES:
+            self.clear()
+        self[key] = entry
         return entry
-
-    def _explicit(self, tag: int, vr: bytes) -> Entry:
-        if tag >> 16 == 0xFFFE:
-            return make_entry(tag, "UN", self.encoding)._replace(kind=DELIMITER)
-        if vr not in VRS:
-            return make_entry(tag, "UN", self.encoding)._replace(kind=INVALID_VR)
-        entry = make_entry(tag, vr.decode(), self.encoding)
-        return entry._replace(kind=BY_CONTEXT) if vr == b"UN" else entry
-
-    def _implicit(self, tag: int) -> Entry:
-        if tag >> 16 == 0xFFFE:
-            return make_entry(tag, "UN", self.encoding)._replace(kind=DELIMITER)
-        vr = "LO" if is_private_creator(tag) else lookup_vr(tag)
-        if vr is None or " or " in vr:
-            return make_entry(tag, "UN", self.encoding)._replace(kind=BY_CONTEXT)
-        return make_entry(tag, vr, self.encoding)
 
 
 @cache
@@ -172,50 +161,42 @@ class Context:
         Pixel Representation is 1; items inherit it.
     single_lut_entry : bool
         LUT Descriptor (0028,3002) announces one entry (PS3.3 section C.11.1.1.1).
-    creators : dict
-        The private creator of each reserved block, by group and block number.
     noted : dict
-        What all this was taken from: kind and value by tag.
+        What all this was taken from, and private creators: kind and value by tag.
     """
 
     charset: Charset = DEFAULT_CHARSET
     signed: bool = False
     single_lut_entry: bool = False
-    creators: dict[int, str] = field(default_factory=dict)
     noted: dict[int, tuple[int, bytes]] = field(default_factory=dict)
 
-    def resolve_vr(self, tag: int) -> str | None:
-        """Return the VR of an element that does not carry a usable one, None if unknown.
+    def resolve_vr(self, tag: int) -> str:
+        """Return the VR of an element that does not carry a usable one, UN if unknown.
 
         PS3.5 section A.1 and PS3.6 for public elements, the private dictionary for others.
         """
         if tag >> 16 & 1:
             if is_private_creator(tag):
                 return "LO"
-            creator = self.creators.get(tag >> 8)
-            return None if creator is None else lookup_private_vr(tag, creator)
-        vr = lookup_vr(tag)
-        if vr is None or " or " not in vr:
+            _, creator = self.noted.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, (0, b""))
+            return lookup_private_vr(tag, creator.decode("latin-1").strip(" \0")) or "UN"
+        vr = lookup_vr(tag) or "UN"
+        if " or " not in vr:
             return vr
         if vr == "US or SS":
             return "SS" if self.signed else "US"
-        if vr == "US or OW":
-            return "US" if self.single_lut_entry else "OW"
-        return "OW"
+        return "US" if vr == "US or OW" and self.single_lut_entry else "OW"
 
     def note(self, kind: int, tag: int, raw: bytes, order: ByteOrder) -> None:
         """Remember an element that later ones depend on; of two with one tag the first counts."""
         if tag in self.noted:
             return
         self.noted[tag] = kind, raw
-        if kind == PRIVATE_CREATOR:
-            block = (tag >> 16) << 8 | tag & 0xFF
-            self.creators[block] = raw.decode("latin-1").strip(" \0")
-        elif kind == CHARACTER_SET:
+        if kind == Kind.CHARACTER_SET:
             self.charset = charset_of(raw)
-        elif kind == PIXEL_REPRESENTATION and len(raw) == 2:
+        elif kind == Kind.PIXEL_REPRESENTATION and len(raw) == 2:
             self.signed = int.from_bytes(raw, order) == 1
-        elif kind == LUT_DESCRIPTOR and len(raw) >= 2:
+        elif kind == Kind.LUT_DESCRIPTOR and len(raw) >= 2:
             self.single_lut_entry = int.from_bytes(raw[:2], order) == 1
 
     def around(self, encoding: Encoding) -> Around:
@@ -263,7 +244,7 @@ def measure_invalid_vr(
         stop = header_bytes + length
         if stop == room or (stop < room and _can_follow(rest[stop : stop + 8])):
             return header_bytes, length
-    raise Damage("malformed", f"{tag_name(tag)} has no valid VR and no length that fits", offset)
+    raise malformed(f"{tag_name(tag)} has no valid VR and no length that fits", offset)
 
 
 def _can_follow(head: bytes) -> bool:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK
-from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.damage import Damage, malformed, truncated
 from dicomframe.dicom.dictionary import VRS
 from dicomframe.dicom.elements import table_of
 from dicomframe.dicom.encodings import (
@@ -22,7 +22,7 @@ from dicomframe.dicom.encodings import (
     is_plausible,
     read_tag,
 )
-from dicomframe.dicom.inspection import Inspection
+from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.scopes import Job
@@ -78,7 +78,7 @@ def read_file_meta(
     has_preamble = window.buffer[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM"
     start = _MAGIC_AT + 4 if has_preamble else 0
     if has_preamble and start == window.size:
-        raise Damage("truncated", "the file ends after the magic word DICM", start)
+        raise truncated("the file ends after the magic word DICM", start)
     encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
     if encoding is None:
         if not has_preamble and not _begins_data_set(window):
@@ -90,8 +90,7 @@ def read_file_meta(
     walk.only_group = 2
     yield from walk.run()
     if walk.position >= window.size:
-        detail = "the file ends with group 0002 and holds no data set"
-        raise Damage("truncated", detail, walk.position)
+        raise truncated("the file ends with group 0002 and holds no data set", walk.position)
     return FileMeta(walk.position, has_preamble, walk)
 
 
@@ -148,27 +147,27 @@ def _begins_data_set(window: Window) -> bool:
 
 
 def settle_encoding(
-    window: Window, start: int, meta: FileMeta, uid: str, inspection: Inspection | None
+    window: Window, start: int, meta: FileMeta, inspection: Inspection = NO_INSPECTION
 ) -> tuple[Encoding, str]:
     """Return how the data set is really written, and the transfer syntax that this makes it."""
+    uid = meta.transfer_syntax
     declared = encoding_of(uid) if uid else None
     if uid and declared is None:
         raise Damage("unsupported", "the transfer syntax holds no data elements to walk", start)
     head = window.buffer[start - window.base :][:12]
     if len(head) < 8:
-        raise Damage("truncated", "the file ends inside its first data element", start)
+        raise truncated("the file ends inside its first data element", start)
     written = detect_encoding(head, window.size - start, declared)
     if written is None:
         if uid and uid not in UID_OF_ENCODING.values() and not uid.startswith("1.2.840.10008."):
             raise Damage("unsupported", "the transfer syntax is not known", start)
-        raise Damage("malformed", "the data set does not begin with a data element", start)
-    if inspection is not None:
-        if not meta.has_preamble:
-            inspection.add_number("no_preamble", 0)
-        if meta.walk is None:
-            inspection.add_number("no_file_meta", 0)
-        if declared is not None and declared != written:
-            inspection.add("transfer_syntax_mismatch", 0x00020010)
+        raise malformed("the data set does not begin with a data element", start)
+    if not meta.has_preamble:
+        inspection.add_number("no_preamble", 0)
+    if meta.walk is None:
+        inspection.add_number("no_file_meta", 0)
+    if declared not in (None, written):
+        inspection.add("transfer_syntax_mismatch", 0x00020010)
     if not uid or (declared != written and uid in UID_OF_ENCODING.values()):
         uid = UID_OF_ENCODING[written]
     return written, uid

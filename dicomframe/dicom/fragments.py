@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple
 
-from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.window import Request, Window, too_large
+from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
+from dicomframe.dicom.window import NotAtHand, Request, Window
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = b"\xfe\xff\x00\xe0"
@@ -61,32 +61,28 @@ def walk_fragments(
     Damage
         ``truncated``, ``malformed`` or ``too_large``.
     """
-    at = position
+    name, at = tag_name(tag), position
     starts: list[int] = []
     table = (position, position)
     odd = False
     while True:
         if at + 8 > bound:
-            raise _cut_off(tag, at, bound, window.size)
-        head = window.peek(at, 8)
-        if head is None:
+            raise _cut_off(name, at, bound, window.size)
+        try:
+            head = window.peek(at, 8)
+        except NotAtHand:
             head = yield (at, at + 8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] == SEQUENCE_END:
             if length:
-                raise Damage(
-                    "malformed", f"the sequence delimiter of {tag_name(tag)} has a length", at
-                )
+                raise malformed(f"the sequence delimiter of {name} has a length", at)
             return FragmentChain(at, at + 8, table, odd, starts)
         if head[:4] != ITEM or length == UNDEFINED:
-            raise Damage(
-                "malformed",
-                f"among the fragments of {tag_name(tag)} there is no item and no delimiter",
-                at,
-            )
+            detail = f"among the fragments of {name} there is no item and no delimiter"
+            raise malformed(detail, at)
         stop = at + 8 + length
         if stop > bound:
-            raise _cut_off(tag, at, bound, window.size)
+            raise _cut_off(name, at, bound, window.size)
         if at == position:
             table = (at + 8, stop)
         else:
@@ -97,7 +93,7 @@ def walk_fragments(
         at = stop
 
 
-def _cut_off(tag: int, at: int, bound: int, size: int) -> Damage:
+def _cut_off(name: str, at: int, bound: int, size: int) -> Damage:
     if bound < size:
-        return Damage("malformed", f"the fragments of {tag_name(tag)} leave their item", at)
-    return Damage("truncated", f"the file ends inside the fragments of {tag_name(tag)}", at)
+        return malformed(f"the fragments of {name} leave their item", at)
+    return truncated(f"the file ends inside the fragments of {name}", at)

@@ -17,12 +17,12 @@ from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.dicom.links import PIXELS
+from dicomframe.dicom.links import Mode
 from dicomframe.dicom.members import find_member, replace_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Request, Window, feed
+from dicomframe.dicom.window import NotAtHand, Request, Window, feed
 
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
@@ -163,23 +163,23 @@ class Parser:
             if header is not None:
                 learned.note_read(header.pixel_offset or size)
                 return header
-        inspection = Inspection() if self.warnings else None
+        inspection = Inspection(is_on=self.warnings)
         begin = Walk if learned is None else learned.walk
         meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
-        if inspection is not None:
-            inspection.begin_data_set()
+        inspection.begin_data_set()
         start = meta.data_set_at
         inflated: Inflated | None = None
         if meta.transfer_syntax in DEFLATED_UIDS:
-            deflated = window.peek(start, size - start)
-            if deflated is None:
+            try:
+                deflated = window.peek(start, size - start)
+            except NotAtHand:
                 deflated = yield (start, size)
             inflated = Inflated(deflated, start, limits)
-            if inspection is not None and inflated.trailing_bytes > 1:
+            if inflated.trailing_bytes > 1:
                 inspection.add_number("trailing_bytes", inflated.trailing_bytes)
             first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
             window, start = Window(first, 0, inflated.size, limits), 0
-        encoding, uid = settle_encoding(window, start, meta, meta.transfer_syntax, inspection)
+        encoding, uid = settle_encoding(window, start, meta, inspection)
         bulk = BulkWriter(origin, inflated=inflated is not None)
         walk = begin(Job(window, bulk, limits, inspection), start, encoding)
         if inflated is None:
@@ -187,22 +187,21 @@ class Parser:
         else:
             feed(walk.run(), inflated.read)
         members = walk.members
-        if inspection is not None:
-            inspection.see_pixels(members, walk.pixels, encapsulated=walk.chain is not None)
+        place = length = None
+        if walk.pixels is not None:
+            _, place, stop = walk.pixels
+            length = stop - place
+        if inspection.is_on:
+            inspection.see_pixels(members, length, encapsulated=walk.chain is not None)
             if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:
                 table = yield walk.chain.offset_table
                 inspection.see_offset_table(table, walk.chain.starts)
         replace_member(members, tell_syntax(uid))
         metadata = b"{%b}" % b",".join(members)
-        header = Header(metadata, partial(find_member, members), meta, inflated=inflated)
-        if walk.pixels is not None:
-            start, stop = walk.pixels
-            header.pixel_offset, header.pixel_length = start, stop - start
-        if inspection is not None:
-            header.warnings = inspection.warnings
         if learned is not None and inflated is None:
-            learned.note_read(header.pixel_offset or size)
-        return header
+            learned.note_read(place or size)
+        find, told = partial(find_member, members), inspection.warnings
+        return Header(metadata, find, meta, place, length, None, inflated, told)
 
 
 def _end(
@@ -213,7 +212,7 @@ def _end(
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
     slot, begin = trail.passed[-1].slot, trail.position
-    if slot.mode != PIXELS:
+    if slot.mode != Mode.PIXELS:
         is_all = begin == size == len(head)
         return (
             Header(b"".join(trail.pieces), trail.find, head, None, None, trail) if is_all else None

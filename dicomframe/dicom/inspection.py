@@ -7,7 +7,7 @@ import re
 from datetime import date
 
 from dicomframe.dicom.dictionary import lookup_vr
-from dicomframe.dicom.elements import INVALID_VR, Entry
+from dicomframe.dicom.elements import Entry, Kind
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
@@ -68,18 +68,21 @@ class Inspection:
 
     Attributes
     ----------
+    is_on : bool
+        If not, nothing is looked at.
     warnings : list of str
         In the order in which they were met.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_on: bool) -> None:
+        self.is_on = is_on
         self.warnings: list[str] = []
-        self._codes = _META_WARNINGS
+        self._codes = _META_WARNINGS if is_on else ()
         self._group_end: tuple[int, int] | None = None
 
     def begin_data_set(self) -> None:
         """Be told that group 0002 is over."""
-        self._codes = WARNINGS
+        self._codes = WARNINGS if self.is_on else ()
         self._group_end = None
 
     def add(self, code: str, tag: int) -> None:
@@ -100,11 +103,13 @@ class Inspection:
     ) -> None:
         """Look at the header of an element that begins at byte `at` of the file."""
         tag = entry.tag
+        if not self.is_on:
+            return
         if is_root and self._group_end is not None and tag >> 16 != self._group_end[0] >> 16:
             if at != self._group_end[1]:
                 self.add("group_length", self._group_end[0])
             self._group_end = None
-        if entry.kind == INVALID_VR:
+        if entry.kind == Kind.INVALID_VR:
             self.add("invalid_vr", tag)
         elif explicit and entry.vr != "UN":
             expected = lookup_vr(tag)
@@ -124,6 +129,8 @@ class Inspection:
 
     def see_value(self, tag: int, vr: str, raw: bytes, charset: Charset) -> None:
         """Look at a value (PS3.5 section 6.2)."""
+        if not self.is_on:
+            return
         if vr in _VALUE or vr in _TEXT_VRS or vr == "UR":
             self._see_text(tag, vr, raw.rstrip(b" \0"), charset)
         elif len(raw) % (4 if vr == "AT" else word_bytes(vr)):
@@ -148,14 +155,12 @@ class Inspection:
             if value and not _is_valid(vr, value.strip(" ") if vr in ("AE", "CS") else value):
                 self.add("invalid_value", tag)
 
-    def see_pixels(
-        self, members: list[bytes], pixels: tuple[int, int] | None, *, encapsulated: bool
-    ) -> None:
+    def see_pixels(self, members: list[bytes], length: int | None, *, encapsulated: bool) -> None:
         """Look at the length of Pixel Data against what describes it (PS3.3 section C.7.6.3)."""
         rows, columns = _number(members, 0x00280010), _number(members, 0x00280011)
         if not rows or not columns:
             return
-        if pixels is None:
+        if length is None:
             self.add("missing_pixel_data", 0x7FE00010)
         elif not encapsulated:
             bits = _number(members, 0x00280100)
@@ -165,7 +170,6 @@ class Inspection:
                 values = values * 2 // 3
             expected = (values * bits + 7) // 8
             expected += expected & 1
-            length = pixels[1] - pixels[0]
             if bits and length < expected:
                 self.add_number("short_pixel_data", expected - length)
             elif bits and length > expected:
@@ -177,6 +181,9 @@ class Inspection:
         if len(table) % 4 or not offsets <= set(starts):
             self.add("offset_table", 0x7FE00010)
 
+
+NO_INSPECTION = Inspection(is_on=False)
+"""For those who want no warnings."""
 
 _YBR_FULL_422 = b'"00280004":{"vr":"CS","Value":["YBR_FULL_422"]}'
 

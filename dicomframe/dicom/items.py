@@ -50,28 +50,27 @@ class ItemWalk(MemoWalk):
         self._items = items
         self._begun: list[tuple[int, Trail]] = []
 
-    def _take_item(self) -> int:
+    def _take_item(self) -> None:
         window, sequence, at = self._window, self._sequences[-1], self.position
         near = at - window.base
         is_item = near >= 0 and at < sequence.bound and window.buffer.startswith(ITEM, near)
-        if not is_item or self._inspection is not None:
-            return super()._take_item()
+        if not is_item or self._inspection.is_on:
+            super()._take_item()
+            return
         template = sequence.learned
         if not isinstance(template, Template):
             tag, around = sequence.entry.tag, self._around(sequence)
             template = sequence.learned = self._items.template(tag, around)
         while (trail := self._take_like(template, sequence)) is None:
             if not window.buffer.startswith(ITEM, self.position - window.base):
-                return 0
+                return
         at = self.position
         if at >= sequence.bound:
-            return 0
-        need = super()._take_item()
-        if not need:
-            if trail.position >= 0:
-                trail.position -= at - window.base
-            self._begun.append((at, trail))
-        return need
+            return
+        super()._take_item()
+        if trail.position >= 0:
+            trail.position -= at - window.base
+        self._begun.append((at, trail))
 
     def _around(self, sequence: Sequence) -> Around:
         return sequence.parent.context.around(self._encoding)

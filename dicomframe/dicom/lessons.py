@@ -6,16 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK
-from dicomframe.dicom.elements import (
-    GROUP_LENGTH,
-    PIXEL_TAGS,
-    PLAIN,
-    Around,
-    Context,
-    make_entry,
-)
-from dicomframe.dicom.elements import PIXELS as PIXELS_KIND
-from dicomframe.dicom.elements import SEQUENCE as SEQUENCE_KIND
+from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
 from dicomframe.dicom.encodings import (
     AVAILABLE_SYNTAX,
     DEFLATED_UIDS,
@@ -27,18 +18,7 @@ from dicomframe.dicom.encodings import (
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.links import (
-    END,
-    NUMBERS,
-    PIXELS,
-    SEQUENCE,
-    SILENT,
-    TEXT,
-    VALUE,
-    Lesson,
-    Part,
-    Slot,
-)
+from dicomframe.dicom.links import Lesson, Mode, Part, Slot
 from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
@@ -100,7 +80,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
             return
         yield from _take_meta_lessons(meta)
         declared, at = meta.transfer_syntax, meta.data_set_at
-        encoding, uid = settle_encoding(window, at, meta, declared, None)
+        encoding, uid = settle_encoding(window, at, meta)
         if encoding.order != "little":
             return
         # in a syntax that is not declared, the first element tells by its length how it is read
@@ -121,21 +101,22 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
         if not is_told and tag >= AVAILABLE_SYNTAX:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
             is_told, comma = True, b","
-        if kind == PIXELS_KIND:
+        if kind == Kind.PIXELS:
             if entry.vr != "SQ":
-                yield _lesson(tag, at, cut, step.value_at, comma, b"", _slot(PIXELS, step, None))
+                pixels = _slot(Mode.PIXELS, step, None)
+                yield _lesson(tag, at, cut, step.value_at, comma, b"", pixels)
             return
         if member is None or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
-        text, told, mode = comma, member, VALUE
+        text, told, mode = comma, member, Mode.VALUE
         varies = is_settled and tag not in _CLASSES
-        if kind == GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
-            text, told, mode, varies = b"", b"", SILENT, varies and entry.vr == "UL"
+        if kind == Kind.GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
+            text, told, mode, varies = b"", b"", Mode.SILENT, varies and entry.vr == "UL"
         else:
             comma = b","
-            if kind == SEQUENCE_KIND:
-                mode, varies = SEQUENCE, varies and step.content == encoding
-            elif kind == PLAIN and told.startswith(entry.prefix):
+            if kind == Kind.SEQUENCE:
+                mode, varies = Mode.SEQUENCE, varies and step.content == encoding
+            elif kind == Kind.PLAIN and told.startswith(entry.prefix):
                 text, told = text + entry.prefix, told[len(entry.prefix) :]
             else:
                 varies, noted = False, tuple(context.noted.items())
@@ -162,7 +143,8 @@ def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
                 stop = step.value_at + step.length
                 if step.length == UNDEFINED:
                     stop = walk.position
-                yield step, stop, b"" if step.entry.kind == GROUP_LENGTH else next(members, None)
+                is_left_out = step.entry.kind == Kind.GROUP_LENGTH
+                yield step, stop, b"" if is_left_out else next(members, None)
 
 
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
@@ -172,9 +154,9 @@ def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
         if not isinstance(step, Step) or not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
-        if step.entry.kind in (PLAIN, GROUP_LENGTH):
+        if step.entry.kind in (Kind.PLAIN, Kind.GROUP_LENGTH):
             uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
-            slot = _slot(SILENT, step, Place(step.content, uid, (), last_tag, b"{"))
+            slot = _slot(Mode.SILENT, step, Place(step.content, uid, (), last_tag, b"{"))
         yield _lesson(last_tag, start, step.length_at, at, b"", b"", slot)
         start = at
 
@@ -194,14 +176,14 @@ def _lesson(
 def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot:
     """Return how an element varies; also its length, unless that is its `longest`."""
     entry = step.entry
-    if mode == VALUE and plain_ends(entry.encode)[0]:
-        mode = NUMBERS if entry.encode is encode_number_text else TEXT
-    length_bytes = entry.length_bytes if place or mode == PIXELS else 0
+    if mode == Mode.VALUE and plain_ends(entry.encode)[0]:
+        mode = Mode.NUMBERS if entry.encode is encode_number_text else Mode.TEXT
+    length_bytes = entry.length_bytes if place or mode == Mode.PIXELS else 0
     return Slot(mode, entry, length_bytes, longest, step.around, place)
 
 
 _NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
-_END = Slot(END, _NOTHING, 0, 0, Around(EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
+_END = Slot(Mode.END, _NOTHING, 0, 0, Around(EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
 
 
 def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
@@ -213,9 +195,9 @@ def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
     for number, link in enumerate(trail.passed):
         (*parts, tail), slot = link.parts, link.slot
         cut = stop = start + len(link.run)
-        if slot.mode == SEQUENCE:
+        if slot.mode == Mode.SEQUENCE:
             stop = next(stops)
-        elif slot.mode < PIXELS:
+        elif slot.mode < Mode.PIXELS:
             stop = cut + slot.length_bytes + slot.entry.unpack_length(buffer, cut)[0]
         yield start, stop, [*parts, tail._replace(field=stop - cut, json=trail.told(number))]
         start = stop
@@ -248,13 +230,13 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
             continue
         entry = step.entry
         tag = entry.tag
-        is_special = tag in PIXEL_TAGS or entry.kind == GROUP_LENGTH or step.has_invalid_vr
+        is_special = tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH or step.has_invalid_vr
         if is_special or tag <= last_tags[-1] or step.content != around.encoding:
             return
         text += (b"" if last_tags[-1] < 0 else b",") + entry.prefix
         last_tags[-1] = tag
         if entry.vr == "SQ":
-            depth = max(depth, step.depth + 1)
+            depth = max(depth, len(last_tags))
             text += b',"Value":[' if trace[number + 1] == ITEM_BEGINS else b"}"
             continue
         stop = step.value_at + step.length
@@ -262,7 +244,7 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
             rest = entry.encode(raw[step.value_at : stop], step.around.charset)
         except UnfitValue:
             return
-        slot = _slot(VALUE, step, None, step.length) if entry.kind == PLAIN else None
+        slot = _slot(Mode.VALUE, step, None, step.length) if entry.kind == Kind.PLAIN else None
         lessons.append(_lesson(tag, start, step.value_at, stop, text, rest, slot))
         text, start = b"", stop
     ending = _END._replace(elements=walk.elements, depth=depth)

@@ -8,10 +8,15 @@ from typing import NamedTuple, TypeAlias
 from dicomframe.dicom.elements import Around, Entry
 from dicomframe.dicom.values import plain_ends
 
-TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)
-"""How what varies is taken: text and numbers that are plain as they stand, other values encoded;
-passed over; item by item. The last two end a data set.
-"""
+
+class Mode:
+    """How what varies is taken, as a plain number.
+
+    Text and numbers that are plain as they stand, other values encoded; passed over; item by item.
+    The last two end a data set.
+    """
+
+    TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)
 
 
 class Slot(NamedTuple):
@@ -20,7 +25,7 @@ class Slot(NamedTuple):
     Attributes
     ----------
     mode : int
-        `TEXT`, `NUMBERS`, `VALUE`, `SILENT`, `SEQUENCE`, `PIXELS` or `END`.
+        A `Mode`.
     entry : Entry
         What its tag and VR decide.
     length_bytes : int

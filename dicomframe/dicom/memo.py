@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from dicomframe.dicom.elements import LAST_NOTED, EntryTable
+from dicomframe.dicom.elements import EntryTable, Kind
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.text import Charset
@@ -89,7 +89,7 @@ class _Table(dict[bytes, _Known]):
 
     def __missing__(self, key: bytes) -> _Known:
         entry = self._entries[key[:6] if self._explicit else key[:4]]
-        if entry.kind > LAST_NOTED or entry.header_bytes != 8:
+        if entry.kind > Kind.LAST_NOTED or entry.header_bytes != 8:
             return _NOT_PLAIN
         length = int.from_bytes(key[entry.length_at :], self._order)
         if length > _LONGEST_VALUE_BYTES:

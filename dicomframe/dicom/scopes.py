@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import BulkWriter
-from dicomframe.dicom.damage import Damage, tag_name
-from dicomframe.dicom.elements import Around, Context, Entry, table_of
+from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
+from dicomframe.dicom.elements import Around, Context, Entry
 from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.inspection import Inspection
+from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
 from dicomframe.dicom.limits import Limits
-from dicomframe.dicom.window import Window, too_large
+from dicomframe.dicom.window import Window
 
-_ITEM_END = 0xFFFEE00D
-_SEQUENCE_END = 0xFFFEE0DD
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 
 
 class Job(NamedTuple):
@@ -28,14 +27,14 @@ class Job(NamedTuple):
         Tells of values that stay in the file.
     limits : Limits
         How far to go.
-    inspection : Inspection or None
+    inspection : Inspection
         Where to tell what is strange.
     """
 
     window: Window
     bulk: BulkWriter
     limits: Limits
-    inspection: Inspection | None = None
+    inspection: Inspection = NO_INSPECTION
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -57,31 +56,31 @@ class DataSet:
     """
 
     bound: int
-    context: Context
     delimited: bool
+    context: Context
     members: list[bytes] = field(default_factory=list)
     last_tag: int = -1
     _disorder: bool = False
 
-    def append(self, tag: int, member: bytes, inspection: Inspection | None) -> None:
+    def append(self, tag: int, member: bytes, inspection: Inspection) -> None:
         """Add the member of an element, in order or not; group lengths are left out (F.2.2)."""
         if not tag & 0xFFFF:
             return
         if tag <= self.last_tag:
             self._disorder = True
-            if tag < self.last_tag and inspection is not None:
+            if tag < self.last_tag:
                 inspection.add("tag_order", tag)
         else:
             self.last_tag = tag
         self.members.append(member)
 
-    def put_in_order(self, inspection: Inspection | None) -> None:
+    def put_in_order(self, inspection: Inspection) -> None:
         """Bring the members into tag order and keep the first of each tag."""
         if not self._disorder:
             return
         unique: dict[bytes, bytes] = {}
         for member in self.members:
-            if unique.setdefault(member[:10], member) is not member and inspection is not None:
+            if unique.setdefault(member[:10], member) is not member:
                 inspection.add("duplicate_tag", int(member[1:9], 16))
         self.members = [unique[key] for key in sorted(unique)]
 
@@ -118,15 +117,13 @@ class Sequence:
 
     def member(self) -> bytes:
         """Return the member of the whole sequence (PS3.18 section F.2.2)."""
-        if not self.items:
-            return self.entry.prefix + b"}"
-        return b'%b,"Value":[%b]}' % (self.entry.prefix, b",".join(self.items))
+        value = b',"Value":[%b]' % b",".join(self.items) if self.items else b""
+        return b"%b%b}" % (self.entry.prefix, value)
 
 
 class Step(NamedTuple):
     """Where an element lies and how it is read, told to those who learn from a walk."""
 
-    depth: int
     at: int
     value_at: int
     length: int
@@ -163,8 +160,7 @@ class Scopes:
         self.trace: list[Step | bytes] | None = None
         self.position = position
         self._encoding = encoding
-        self._table = table_of(encoding)
-        self._root = DataSet(job.window.size, Context(), delimited=False)
+        self._root = DataSet(job.window.size, False, Context())
         self._data_set = self._root
         self._sequences: list[Sequence] = []
         self._between_items = False
@@ -187,10 +183,9 @@ class Scopes:
     ) -> None:
         if self._depth + len(self._sequences) >= self._limits.nesting_depth:
             raise too_large("nesting_depth", self._limits.nesting_depth, self.position)
-        self._sequences.append(
-            Sequence(entry, bound, self._data_set, self._encoding, delimited=delimited)
-        )
-        self._encoding, self._table = content, table_of(content)
+        sequence = Sequence(entry, bound, self._data_set, self._encoding, delimited)
+        self._sequences.append(sequence)
+        self._encoding = content
         self._between_items = True
         self.position = start
 
@@ -199,7 +194,6 @@ class Scopes:
         self._data_set = sequence.parent
         self._data_set.append(sequence.entry.tag, sequence.member(), self._inspection)
         self._encoding = sequence.encoding_before
-        self._table = table_of(self._encoding)
         self._between_items = False
         if self.trace is not None:
             self.trace.append(SEQUENCE_ENDS)
@@ -212,8 +206,7 @@ class Scopes:
             raise too_large("elements", self._limits.elements, self.position)
         data_set.put_in_order(self._inspection)
         if data_set is self._root:
-            if self._inspection is not None:
-                self._inspection.see_end(self.position)
+            self._inspection.see_end(self.position)
             self._done = True
             return
         if data_set.delimited and self.position >= data_set.bound:
@@ -224,41 +217,37 @@ class Scopes:
             self.trace.append(ITEM_ENDS)
 
     def _end_at_trailing(self) -> None:
-        if self._inspection is not None:
-            self._inspection.add_number("trailing_bytes", self._window.size - self.position)
+        self._inspection.add_number("trailing_bytes", self._window.size - self.position)
         self._end_data_set()
 
     def _take_delimiter(self, tag: int, length: int) -> None:
         delimited, at = self._data_set.delimited, self.position
-        if tag == _ITEM_END and delimited and not length:
+        if tag == ITEM_END and delimited and not length:
             self._end_data_set()
-        elif tag not in (_ITEM_END, _SEQUENCE_END) or delimited or length:
-            raise Damage("malformed", f"{tag_name(tag)} stands where an element must begin", at)
-        elif self._inspection is not None:
+        elif tag not in (ITEM_END, SEQUENCE_END) or delimited or length:
+            raise malformed(f"{tag_name(tag)} stands where an element must begin", at)
+        else:
             self._inspection.add("stray_delimiter", tag)
         self.position = at + 8
 
 
 def past_bound(what: str, length: int, at: int, stop: int, size: int) -> Damage:
     """Return the damage of a declared length that leaves the file or what encloses it."""
+    declares = f"{what} declares {length} bytes and"
     if stop > size:
-        return Damage(
-            "truncated",
-            f"{what} declares {length} bytes and the file ends {stop - size} bytes too early",
-            at,
-        )
-    return Damage("malformed", f"{what} declares {length} bytes and so leaves its sequence", at)
+        return truncated(f"{declares} the file ends {stop - size} bytes too early", at)
+    return malformed(f"{declares} so leaves its sequence", at)
 
 
 def unclosed(tag: int, at: int, size: int) -> Damage:
     """Return the damage of a sequence or item whose delimiter does not come."""
     if at >= size:
-        return Damage("truncated", f"the file ends inside {tag_name(tag)}", at)
-    return Damage("malformed", f"{tag_name(tag)} has no delimiter", at)
+        return truncated(f"the file ends inside {tag_name(tag)}", at)
+    return malformed(f"{tag_name(tag)} has no delimiter", at)
 
 
 def cut_header(at: int, bound: int, size: int) -> Damage:
     """Return the damage of an end inside the first bytes of an element."""
     if bound >= size:
-        return Damage("truncated", "the file ends inside the header of an element", at)
-    return Damage("malformed", "an item ends inside the header of an element", at)
+        return truncated("the file ends inside the header of an element", at)
+    return malformed("an item ends inside the header of an element", at)

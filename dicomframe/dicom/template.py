@@ -14,17 +14,7 @@ from typing import Protocol
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
-from dicomframe.dicom.links import (
-    PIXELS,
-    SEQUENCE,
-    SILENT,
-    TEXT,
-    VALUE,
-    Lesson,
-    Link,
-    Part,
-    Slot,
-)
+from dicomframe.dicom.links import Lesson, Link, Mode, Part, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
@@ -86,6 +76,7 @@ class Trail:
         links, position = self.links, self.position
         passed, pieces, source = self.passed.append, self.pieces, self.source
         numbers, (to_commas, spaces) = self._numbers.append, NUMBERS_TO_JSON
+        as_text, as_value = Mode.TEXT, Mode.VALUE
         try:
             while links:
                 link = links[0]
@@ -99,7 +90,7 @@ class Trail:
                         continue
                     break
                 passed(link)
-                if mode <= VALUE:
+                if mode <= as_value:
                     if length_bytes:
                         (length,) = unpack_length(buffer, begin)
                         begin += length_bytes
@@ -108,18 +99,18 @@ class Trail:
                     position = begin + length
                     if length > longest:
                         pieces += text, b"", source.bulk.rest(begin, length) if source else b""
-                    elif mode == VALUE:
+                    elif mode == as_value:
                         slot = link.slot
                         raw = buffer[begin:position]
                         pieces += text, b"", slot.entry.encode(raw, slot.around.charset)
                     elif not (raw := buffer[begin:position].rstrip(b" \0")):
                         pieces += text, b"", EMPTY
-                    elif mode == TEXT:
+                    elif mode == as_text:
                         pieces += opened, raw, closing
                     else:
                         numbers(raw)
                         pieces += opened, raw.translate(to_commas, spaces), closing
-                elif mode == SEQUENCE and source is not None:
+                elif mode == Mode.SEQUENCE and source is not None:
                     taken = source.take_sequence(begin, link.slot)
                     if taken is None:
                         position = -1
@@ -127,7 +118,7 @@ class Trail:
                     member, position = taken
                     pieces += text, b"", member
                     self.stops.append(position)
-                elif mode == SILENT:
+                elif mode == Mode.SILENT:
                     position = begin + length_bytes + unpack_length(buffer, begin)[0]
                     pieces += text, b"", b""
                 elif begin < self._stop and not buffer.startswith(SEQUENCE_ENDS, begin):
@@ -153,7 +144,7 @@ class Trail:
         for number, link in enumerate(self.passed):
             at, slot = 3 * number, link.slot
             if raw := pieces[at + 1]:
-                raw = raw if slot.mode == TEXT else next(numbers)
+                raw = raw if slot.mode == Mode.TEXT else next(numbers)
                 rest = slot.entry.encode(raw, slot.around.charset)
                 pieces[at : at + 3] = link.text, b"", rest
 
@@ -162,7 +153,7 @@ class Trail:
         if not buffer.startswith(b"\xff\xff\xff\xff", self.position):
             return False
         slot = self.passed[-1].slot
-        return slot.mode == PIXELS and slot.entry.vr in ("OB", "OW")
+        return slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
 
     @property
     def place(self) -> Hashable | None:
@@ -263,11 +254,11 @@ class Template:
             _, _, field, _, json, slot = parts[-1]
             tells_place = b'"BulkDataURI":' in json
             if slot is not None and (
-                tells_place or slot.mode >= PIXELS or self.places.get(slot.place)
+                tells_place or slot.mode >= Mode.PIXELS or self.places.get(slot.place)
             ):
                 after = self._at(slot.place)
                 self._put(links, Link(buffer[run_at : stop - field], parts, slot, after))
-                if after or slot.mode >= PIXELS:
+                if after or slot.mode >= Mode.PIXELS:
                     return True
                 links, run_at, parts = after, stop, []
             elif tells_place:

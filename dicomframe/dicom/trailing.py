@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.damage import malformed
 from dicomframe.dicom.encodings import Encoding, is_plausible
 
 TAIL_BYTES = 132
@@ -33,9 +33,9 @@ def is_trailing(tail: bytes, at: int, encoding: Encoding, *, after_pixels: bool)
         ``malformed``: a second file begins there, or zeros stand between elements.
     """
     if tail[128:132] == b"DICM":
-        raise Damage("malformed", "a second file begins inside this one", at)
+        raise malformed("a second file begins inside this one", at)
     if not tail.strip(b"\0"):
         return True
     if not after_pixels and not tail[:TAIL_BYTES].strip(b"\0"):
-        raise Damage("malformed", "zeros stand where an element must begin", at)
+        raise malformed("zeros stand where an element must begin", at)
     return after_pixels and not is_plausible(tail, _ANY_SIZE, encoding)

@@ -3,38 +3,31 @@
 A walk goes over one data set, element by element, without recursion. It keeps a stack of the
 sequences that are open, and three things to do next: `_run_plain`, the loop in which the time
 goes, takes plain elements as far as it can; `_take_element` takes one element of any kind;
-`_take_item` goes from item to item of the innermost sequence. The last two return how many bytes
-they need from where they stand, having changed nothing, or 0 when they are done.
+`_take_item` goes from item to item of the innermost sequence. Where bytes are not at hand, the
+last two raise `NotAtHand`, having changed nothing, and are called again when they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
-from dicomframe.dicom.damage import Damage, tag_name
+from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large
 from dicomframe.dicom.elements import (
-    BY_CONTEXT,
-    DELIMITER,
-    GROUP_LENGTH,
-    INVALID_VR,
     INVALID_VR_BYTES,
-    LAST_NOTED,
-    PIXELS,
-    PLAIN,
     Around,
     Context,
     Entry,
+    Kind,
     make_entry,
     measure_invalid_vr,
+    table_of,
 )
-from dicomframe.dicom.encodings import (
-    IMPLICIT_LITTLE,
-    Encoding,
-    read_tag,
-)
+from dicomframe.dicom.encodings import IMPLICIT_LITTLE, Encoding, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.scopes import (
+    ITEM,
     ITEM_BEGINS,
+    SEQUENCE_END,
     DataSet,
     Job,
     Scopes,
@@ -45,12 +38,9 @@ from dicomframe.dicom.scopes import (
 )
 from dicomframe.dicom.trailing import MOST_PADDING_BYTES, TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
-from dicomframe.dicom.window import Request, Window, too_large
+from dicomframe.dicom.window import NotAtHand, Request, Window
 
-_ITEM = 0xFFFEE000
-_SEQUENCE_END = 0xFFFEE0DD
 _FRAGMENTED_VRS = frozenset({"OB", "OW"})
-_FRAGMENTS = -1
 _TRACED_BYTES = 256
 
 
@@ -60,7 +50,7 @@ class Walk(Scopes):
     Attributes
     ----------
     pixels : tuple of int or None
-        Where the value of Pixel Data starts and stops in the file.
+        The tag of Pixel Data, and where its value starts and stops in the file.
     chain : FragmentChain or None
         The fragments of that value, if it is encapsulated.
     only_group : int or None
@@ -69,11 +59,10 @@ class Walk(Scopes):
 
     def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
         super().__init__(job, position, encoding)
-        self.pixels: tuple[int, int] | None = None
+        self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
         self.only_group: int | None = None
-        self._pixel_tag = 0
-        self._fragmented = (make_entry(0, "OB", encoding), 0)
+        self._fragmented: tuple[Entry, int] | None = None
         self._has_invalid_vr = False
 
     def run(self) -> Generator[Request, bytes, None]:
@@ -84,20 +73,22 @@ class Walk(Scopes):
         Damage
             ``truncated``, ``malformed`` or ``too_large``.
         """
-        is_plain = self._inspection is None and self.only_group is None
+        is_plain = not self._inspection.is_on and self.only_group is None
         while not self._done:
-            if self._between_items:
-                need = self._take_item()
-            else:
-                if is_plain and self.pixels is None:
-                    self._run_plain()
-                need = self._take_element()
-            if need == _FRAGMENTS:
-                yield from self._take_fragments()
-            elif need:
+            try:
+                if self._between_items:
+                    self._take_item()
+                else:
+                    if is_plain and self.pixels is None:
+                        self._run_plain()
+                    self._take_element()
+            except NotAtHand as wanted:
                 if self.elements + len(self._data_set.members) > self._limits.elements:
-                    raise too_large("elements", self._limits.elements, self.position)
-                yield from self._window.fill(self.position, need)
+                    raise too_large("elements", self._limits.elements, self.position) from None
+                yield from self._window.fill(self.position, wanted.stop)
+            if self._fragmented is not None:
+                yield from self._take_fragments(*self._fragmented)
+                self._fragmented = None
 
     def resume(self, context: Context, last_tag: int = -1) -> None:
         """Be told of what stood before `position`; to be called before anything is taken."""
@@ -109,18 +100,23 @@ class Walk(Scopes):
 
         If there is a trace, which tells of the root alone, some plain ones may come before it.
         """
-        if self.trace is not None:
-            self._run_plain()
-        need = self._take_element()
-        trace, self.trace = self.trace, None
-        while self._sequences and not need:
-            if self._between_items:
-                need = self._take_item()
-            else:
+        trace = self.trace
+        try:
+            if trace is not None:
                 self._run_plain()
-                need = self._take_element()
-        self.trace = trace
-        return not need
+            self._take_element()
+            self.trace = None
+            while self._sequences and self._fragmented is None:
+                if self._between_items:
+                    self._take_item()
+                else:
+                    self._run_plain()
+                    self._take_element()
+        except NotAtHand:
+            return False
+        finally:
+            self.trace = trace
+        return self._fragmented is None
 
     def trace_all(self) -> list[Step | bytes] | None:
         """Walk what is at hand whole; return what was met, None if it is broken."""
@@ -139,14 +135,14 @@ class Walk(Scopes):
         """
         data_set, encoding, trace = self._data_set, self._encoding, self.trace
         buffer, base = self._window.buffer, self._window.base
-        table = self._table
+        table = table_of(encoding)
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         charset, order = context.charset, encoding.order
         longest = self._limits.most_inline_bytes_of_any
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
-        most_kind = LAST_NOTED if trace is None else PLAIN
+        most_kind = Kind.LAST_NOTED if trace is None else Kind.PLAIN
         around: Around | None = None
         key_bytes = 6 if encoding.explicit else 4
         try:
@@ -164,7 +160,7 @@ class Walk(Scopes):
                     context.note(kind, tag, raw, order)
                 if trace is not None:
                     around = around or context.around(encoding)
-                    where = len(self._sequences), base + position, base + start, length
+                    where = base + position, base + start, length
                     trace.append(Step(*where, entry, encoding, around, False))
                 last_tag = tag
                 position = stop
@@ -173,134 +169,101 @@ class Walk(Scopes):
         self.position = base + position
         data_set.last_tag = last_tag
 
-    def _take_element(self) -> int:
+    def _take_element(self) -> None:
         """Take one element, whatever it is."""
         window, data_set, at = self._window, self._data_set, self.position
-        if at >= data_set.bound:
-            self._end_data_set()
-            return 0
-        head = window.peek(at, 12)
-        if head is None:
-            return 12
-        is_root = data_set is self._root
-        explicit, order = self._encoding
-        if is_root and self.only_group not in (None, read_tag(head, order) >> 16):
-            self._end_data_set()
-            return 0
-        if at + 8 > data_set.bound:
-            rest = head[: data_set.bound - at]
-            if not is_root or not is_padding(rest, self._encoding):
-                raise cut_header(at, data_set.bound, window.size)
-            self._end_at_trailing()
-            return 0
-        entry = self._table[head[: 6 if explicit else 4]]
-        if entry.kind == DELIMITER:
-            self._take_delimiter(entry.tag, int.from_bytes(head[4:8], order))
-            return 0
-        if is_root and (entry.kind == INVALID_VR or entry.tag <= data_set.last_tag or self.pixels):
+        is_root, bound, (explicit, order) = data_set is self._root, data_set.bound, self._encoding
+        head = window.peek(at, 12) if at < bound else b""
+        is_over = is_root and self.only_group not in (None, read_tag(head, order) >> 16)
+        if at >= bound or is_over:
+            return self._end_data_set()
+        if at + 8 > bound:
+            if not is_root or not is_padding(head[: bound - at], self._encoding):
+                raise cut_header(at, bound, window.size)
+            return self._end_at_trailing()
+        entry = table_of(self._encoding)[head[: 6 if explicit else 4]]
+        kind, tag = entry.kind, entry.tag
+        self._has_invalid_vr = kind == Kind.INVALID_VR
+        if kind == Kind.DELIMITER:
+            return self._take_delimiter(tag, int.from_bytes(head[4:8], order))
+        if is_root and (self._has_invalid_vr or tag <= data_set.last_tag or self.pixels):
             tail = window.peek(at, TAIL_BYTES)
-            if tail is None:
-                return TAIL_BYTES
             if not tail.strip(b"\0"):
                 tail = window.peek(at, MOST_PADDING_BYTES)
-                if tail is None:
-                    return MOST_PADDING_BYTES
             if is_trailing(tail, at, self._encoding, after_pixels=self.pixels is not None):
-                self._end_at_trailing()
-                return 0
+                return self._end_at_trailing()
         header_bytes, content = entry.header_bytes, self._encoding
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
-        self._has_invalid_vr = entry.kind == INVALID_VR
-        if entry.kind == INVALID_VR:
-            start, room = window.peek(at, INVALID_VR_BYTES), data_set.bound - at
-            if start is None:
-                return INVALID_VR_BYTES
-            header_bytes, length = measure_invalid_vr(start, room, content, entry.tag, at)
-        if self._inspection is not None:
-            self._inspection.see_header(entry, length, at, is_root=is_root, explicit=explicit)
-        if entry.kind >= BY_CONTEXT:
-            vr = data_set.context.resolve_vr(entry.tag) or "UN"
-            if explicit and entry.kind == BY_CONTEXT:
+        if self._has_invalid_vr:
+            rest = window.peek(at, INVALID_VR_BYTES)
+            header_bytes, length = measure_invalid_vr(rest, bound - at, content, tag, at)
+        self._inspection.see_header(entry, length, at, is_root=is_root, explicit=explicit)
+        if kind >= Kind.BY_CONTEXT:
+            vr = data_set.context.resolve_vr(tag)
+            if explicit and kind == Kind.BY_CONTEXT:
                 content = IMPLICIT_LITTLE  # the bytes of UN (PS3.5 section 6.2.2)
             if length == UNDEFINED and vr not in _FRAGMENTED_VRS:
                 vr = "SQ"
-            entry = make_entry(entry.tag, vr, content)
+            entry = make_entry(tag, vr, content)
         return self._take_value(entry, at + header_bytes, length, content)
 
-    def _take_value(self, entry: Entry, start: int, length: int, content: Encoding) -> int:
+    def _take_value(self, entry: Entry, start: int, length: int, content: Encoding) -> None:
         """Take an element whose header is read and whose VR is settled."""
-        window, data_set, inspection = self._window, self._data_set, self._inspection
-        kind, tag, vr = entry.kind, entry.tag, entry.vr
+        window, data_set, at = self._window, self._data_set, self.position
+        tag, vr = entry.tag, entry.vr
         if self.trace is not None:
             around = data_set.context.around(self._encoding)
-            where = len(self._sequences), self.position, start, length
-            self.trace.append(Step(*where, entry, content, around, self._has_invalid_vr))
-        is_pixels = kind == PIXELS and data_set is self._root
-        if is_pixels and tag == self._pixel_tag:
-            raise Damage("malformed", f"{tag_name(tag)} comes a second time", self.position)
-        if length == UNDEFINED:
-            if vr in _FRAGMENTED_VRS:
-                self._fragmented = (entry, start)
-                return _FRAGMENTS
-            if vr != "SQ":
-                raise Damage(
-                    "malformed",
-                    f"{tag_name(tag)} of VR {vr} has an undefined length",
-                    self.position,
-                )
-            self._open_sequence(entry, start, data_set.bound, content, delimited=True)
-            return 0
-        stop = start + length
+            step = Step(at, start, length, entry, content, around, self._has_invalid_vr)
+            self.trace.append(step)
+        is_pixels = entry.kind == Kind.PIXELS and data_set is self._root
+        if is_pixels and self.pixels is not None and tag == self.pixels[0]:
+            raise malformed(f"{tag_name(tag)} comes a second time", at)
+        is_delimited = length == UNDEFINED
+        if is_delimited and vr in _FRAGMENTED_VRS:
+            self._fragmented = entry, start
+            return
+        if is_delimited and vr != "SQ":
+            raise malformed(f"{tag_name(tag)} of VR {vr} has an undefined length", at)
+        stop = data_set.bound if is_delimited else start + length
         if stop > data_set.bound:
-            raise past_bound(
-                f"{tag_name(tag)} of VR {vr}", length, self.position, stop, window.size
-            )
-        if vr == "SQ" and content == self._encoding:
-            self._open_sequence(entry, start, stop, content, delimited=False)
-            return 0
+            raise past_bound(f"{tag_name(tag)} of VR {vr}", length, at, stop, window.size)
+        if vr == "SQ" and (is_delimited or content == self._encoding):
+            self._open_sequence(entry, start, stop, content, delimited=is_delimited)
+            return
         if is_pixels or length > self._limits.most_inline_bytes(vr):
             window.pass_over(length)
             turned_vr = vr if content.order == "big" and not is_pixels else None
             member = entry.prefix + self._bulk.rest(start, length, turned_vr)
-            data_set.append(tag, member, inspection)
+            data_set.append(tag, member, self._inspection)
             if is_pixels:
-                self._note_pixels(tag, start, stop)
+                self.pixels = self.pixels or (tag, start, stop)
         else:
-            if stop > window.base + len(window.buffer):
-                return stop - self.position
-            raw = window.buffer[start - window.base : stop - window.base]
-            if kind == GROUP_LENGTH:
-                if inspection is not None:
-                    inspection.see_group_length(tag, raw, stop, content.order)
+            raw = window.peek(start, length)
+            if entry.kind == Kind.GROUP_LENGTH:
+                self._inspection.see_group_length(tag, raw, stop, content.order)
             else:
-                data_set.append(tag, self._encode(entry, raw, start, content), inspection)
+                member = self._encode(entry, raw, start, content)
+                data_set.append(tag, member, self._inspection)
         self.position = stop
-        return 0
 
     def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
         kind, tag, prefix, encode, vr = entry[:5]
-        context = self._data_set.context
+        context, unknown = self._data_set.context, make_entry(entry.tag, "UN", content)
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
             member = self._embed_sequence(entry, raw, start, content)
-            if member is not None:
-                return member
-            entry = make_entry(tag, "UN", content)
-            if len(raw) > self._limits.inline_binary_bytes:
-                return entry.prefix + self._bulk.rest(start, len(raw))
-            return entry.prefix + encode_inline_binary(raw, context.charset)
-        if kind != PLAIN:
+            if member is None and len(raw) > self._limits.inline_binary_bytes:
+                return unknown.prefix + self._bulk.rest(start, len(raw))
+            return member or unknown.prefix + encode_inline_binary(raw, context.charset)
+        if kind != Kind.PLAIN:
             context.note(kind, tag, raw, content.order)
-        if self._inspection is not None:
-            self._inspection.see_value(tag, vr, raw, context.charset)
+        self._inspection.see_value(tag, vr, raw, context.charset)
         try:
             return prefix + encode(raw, context.charset)
         except UnfitValue:
-            unknown = make_entry(tag, "UN", content)
             return unknown.prefix + encode_inline_binary(raw, context.charset)
 
-    def _take_fragments(self) -> Generator[Request, bytes, None]:
+    def _take_fragments(self, entry: Entry, start: int) -> Generator[Request, bytes, None]:
         """Take an encapsulated value up to its delimiter."""
-        entry, start = self._fragmented
         window, data_set, tag = self._window, self._data_set, entry.tag
         chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
         window.pass_over(chain.following - start)
@@ -308,55 +271,47 @@ class Walk(Scopes):
             entry = make_entry(tag, "OB", self._encoding)  # PS3.5 section A.4
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
         data_set.append(tag, member, self._inspection)
-        if entry.kind == PIXELS and data_set is self._root:
-            self._note_pixels(tag, start, chain.stop)
+        if entry.kind == Kind.PIXELS and data_set is self._root:
+            self.pixels = self.pixels or (tag, start, chain.stop)
             self.chain = self.chain or chain
-        if chain.odd and self._inspection is not None:
+        if chain.odd:
             self._inspection.add("odd_length", tag)
         self.position = chain.following
 
-    def _take_item(self) -> int:
+    def _take_item(self) -> None:
         """Begin the next item of the innermost sequence, or end the sequence."""
         sequence, at = self._sequences[-1], self.position
+        owner = sequence.entry.tag
         if at >= sequence.bound:
             if sequence.delimited:
-                raise unclosed(sequence.entry.tag, at, self._window.size)
+                raise unclosed(owner, at, self._window.size)
             self._end_sequence()
-            return 0
-        head = self._window.peek(at, 8)
-        if head is None:
-            return 8
+            return
+        head, size = self._window.peek(at, 8), self._window.size
         if at + 8 > sequence.bound:
-            raise cut_header(at, sequence.bound, self._window.size)
+            raise cut_header(at, sequence.bound, size)
         tag = read_tag(head, self._encoding.order)
         length = int.from_bytes(head[4:8], self._encoding.order)
-        if tag == _ITEM:
+        if tag == ITEM:
             self.elements += 1
             if self.elements > self._limits.elements:
                 raise too_large("elements", self._limits.elements, at)
             delimited = length == UNDEFINED
             bound = sequence.bound if delimited else at + 8 + length
             if bound > sequence.bound:
-                what = f"an item of {tag_name(sequence.entry.tag)}"
-                raise past_bound(what, length, at, bound, self._window.size)
-            parent = sequence.parent
-            context = Context(parent.context.charset, signed=parent.context.signed)
-            self._data_set = DataSet(bound, context, delimited=delimited)
+                raise past_bound(f"an item of {tag_name(owner)}", length, at, bound, size)
+            outer = sequence.parent.context
+            self._data_set = DataSet(bound, delimited, Context(outer.charset, outer.signed))
             self._between_items = False
             if self.trace is not None:
                 self.trace.append(ITEM_BEGINS)
-        elif tag != _SEQUENCE_END or length:
-            raise Damage(
-                "malformed",
-                f"{tag_name(sequence.entry.tag)} holds {tag_name(tag)} where an item must begin",
-                at,
-            )
+        elif tag != SEQUENCE_END or length:
+            raise malformed(f"{tag_name(owner)} holds {tag_name(tag)} where an item must begin", at)
         elif sequence.delimited:
             self._end_sequence()
-        elif self._inspection is not None:
+        else:
             self._inspection.add("stray_delimiter", tag)
         self.position = at + 8
-        return 0
 
     def _embed_sequence(
         self, entry: Entry, raw: bytes, start: int, content: Encoding
@@ -366,8 +321,8 @@ class Walk(Scopes):
         window = Window(raw, start, stop, self._limits)
         inner = Walk(Job(window, self._bulk, self._limits), start, content)
         inner._depth = self._depth + len(self._sequences)
-        context = self._data_set.context
-        inner._root.context = Context(context.charset, signed=context.signed)
+        outer = self._data_set.context
+        inner.resume(Context(outer.charset, outer.signed))
         inner._open_sequence(entry, start, stop, content, delimited=False)
         try:
             for _ in inner.run():
@@ -378,8 +333,3 @@ class Walk(Scopes):
             return None
         self.elements += inner.elements
         return inner.members[0]
-
-    def _note_pixels(self, tag: int, start: int, stop: int) -> None:
-        if self.pixels is None:
-            self.pixels = (start, stop)
-            self._pixel_tag = tag

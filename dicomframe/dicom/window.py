@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from dicomframe.dicom.damage import Damage
+from dicomframe.dicom.damage import too_large
 from dicomframe.dicom.limits import Limits
 
 Request = tuple[int, int]
@@ -14,6 +14,14 @@ Request = tuple[int, int]
 _Result = TypeVar("_Result")
 _FIRST_LOAD_BYTES = 16 << 10
 _MOST_LOAD_BYTES = 1 << 20
+
+
+class NotAtHand(Exception):
+    """Bytes are wanted up to `stop` of the file, and not all of them are at hand."""
+
+    def __init__(self, stop: int) -> None:
+        super().__init__(stop)
+        self.stop = stop
 
 
 class Window:
@@ -43,16 +51,22 @@ class Window:
         """Be told of bytes that are no part of the header and need not be loaded."""
         self._most_stop += count
 
-    def peek(self, start: int, count: int) -> bytes | None:
-        """Return `count` bytes from `start`, fewer only at the end; None if not at hand."""
+    def peek(self, start: int, count: int) -> bytes:
+        """Return `count` bytes from `start`, fewer only at the end of the file.
+
+        Raises
+        ------
+        NotAtHand
+            They must be loaded first.
+        """
         near = start - self.base
         found = self.buffer[near : near + count] if near >= 0 else b""
         if len(found) < count and start + len(found) < self.size:
-            return None
+            raise NotAtHand(start + count)
         return found
 
-    def fill(self, start: int, count: int) -> Generator[Request, bytes, None]:
-        """Move to `start` of the file and have `count` bytes or all up to its end.
+    def fill(self, start: int, stop: int) -> Generator[Request, bytes, None]:
+        """Move to `start` of the file and have its bytes up to `stop` or to the end.
 
         Each load is twice the one before, up to 1 MiB; after a jump they begin small again.
 
@@ -63,7 +77,7 @@ class Window:
         """
         is_jump = start > self.base + len(self.buffer)
         kept = b"" if is_jump else self.buffer[start - self.base :]
-        begin, needed = start + len(kept), min(start + count, self.size)
+        begin, needed = start + len(kept), min(stop, self.size)
         if needed > begin:
             if needed > self._most_stop:
                 raise too_large("header_bytes", self._limits.header_bytes, start)
@@ -91,8 +105,3 @@ def feed(reading: Generator[Request, bytes, _Result], read: Callable[[int, int],
     except StopIteration as end:
         result: _Result = end.value
         return result
-
-
-def too_large(limit: str, value: int, offset: int) -> Damage:
-    """Return the damage of a file that passes a limit."""
-    return Damage("too_large", f"the data set passes the limit {limit} of {value}", offset)
