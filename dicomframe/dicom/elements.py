@@ -92,11 +92,9 @@ class Entry(NamedTuple):
 @lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     """Return the entry of an element whose VR is settled."""
-    kind = _KINDS.get(tag, Kind.PLAIN)
+    kind = Kind.PRIVATE_CREATOR if is_private_creator(tag) else _KINDS.get(tag, Kind.PLAIN)
     if tag & 0xFFFF == 0:
         kind = Kind.GROUP_LENGTH
-    elif is_private_creator(tag):
-        kind = Kind.PRIVATE_CREATOR
     if vr == "SQ" and kind <= Kind.LAST_NOTED:
         kind = Kind.SEQUENCE
     prefix = b'"%08X":{"vr":"%b"' % (tag, vr.encode())
@@ -104,14 +102,9 @@ def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     if encoding.explicit:
         length_at, header_bytes = (8, 12) if vr in _LONG_VRS else (6, 8)
     encode = get_encoder(vr, encoding.order)
-    mark = "<" if encoding.order == "little" else ">"
-    unpack_length = _UNPACK_LENGTH[mark + ("H" if header_bytes - length_at == 2 else "L")]
+    form = ("<" if encoding.order == "little" else ">") + ("H" if length_at == 6 else "L")
+    unpack_length: Any = struct.Struct(form).unpack_from
     return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes, unpack_length)
-
-
-_UNPACK_LENGTH: dict[str, Any] = {
-    form: struct.Struct(form).unpack_from for form in ("<H", "<L", ">H", ">L")
-}
 
 
 class EntryTable(dict[bytes, Entry]):

@@ -30,14 +30,9 @@ UID_OF_ENCODING = {
     EXPLICIT_BIG: EXPLICIT_BIG_UID,
 }
 
-DEFLATED_UIDS = frozenset(
-    {
-        "1.2.840.10008.1.2.1.99",  # Deflated Explicit VR Little Endian
-        "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
-        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
-    }
-)
-"""The whole data set is one deflate stream; 1.2.840.10008.1.2.8.1 deflates frames only."""
+DEFLATED_UIDS = frozenset(f"1.2.840.10008.1.2.{end}" for end in ("1.99", "4.95", "4.205"))
+"""The whole data set is one deflate stream: Deflated Explicit VR Little Endian, JPIP Referenced
+Deflate, JPIP HTJ2K Referenced Deflate. 1.2.840.10008.1.2.8.1 deflates frames only."""
 
 AVAILABLE_SYNTAX = 0x00083002
 """Available Transfer Syntax UID: the metadata tells there how the file is written."""
@@ -89,12 +84,11 @@ def detect_encoding(head: bytes, remaining: int, declared: Encoding | None) -> E
     candidates = [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG]
     if declared is not None:
         candidates.sort(key=lambda candidate: candidate != declared)
-    for encoding in candidates:
-        if is_plausible(head, remaining, encoding):
-            return encoding
-    if declared is not None and is_plausible(head, _ANY_SIZE, declared):
-        return declared  # the first element is cut off
-    return None
+    attempts = [(encoding, remaining) for encoding in candidates]
+    if declared is not None:
+        attempts.append((declared, _ANY_SIZE))  # the first element is cut off
+    fits = (encoding for encoding, room in attempts if is_plausible(head, room, encoding))
+    return next(fits, None)
 
 
 def is_plausible(head: bytes, remaining: int, encoding: Encoding) -> bool:

@@ -140,31 +140,34 @@ class Parser:
 
         Else what reads on, as `read` does.
         """
-        learned, limits = self.learned, self.limits
         bulk = BulkWriter(origin, inflated=False)
         trail = None
-        if learned is not None and not self.warnings:
-            trail = learned.match(head, size, bulk, limits)
-            header = None if trail is None else _end(trail, head, size, bulk, None)
+        if self.learned is not None and not self.warnings:
+            trail = self.learned.match(head, size, bulk, self.limits)
+            header = None if trail is None else _end(trail, head, size, bulk)
             if header is not None:
-                learned.note_read(header.pixel_offset or size)
-                return header
-        return self._read_on(Window(head, 0, size, limits), bulk, origin, trail)
+                return self._note(header, size)
+        return self._read_on(Window(head, 0, size, self.limits), bulk, origin, trail)
+
+    def _note(self, header: Header, size: int) -> Header:
+        """Let the next file be read as far as this one had to be."""
+        if self.learned is not None and header.inflated is None:
+            self.learned.note_read(header.pixel_offset or size)
+        return header
 
     def _read_on(
         self, window: Window, bulk: BulkWriter, origin: str, trail: Trail | None
     ) -> Reading:
         """Walk a file, or the fragments alone if templates tell all up to them."""
-        learned, limits, size = self.learned, self.limits, window.size
-        if learned is not None and trail is not None and trail.has_fragments(window.buffer):
+        limits, size = self.limits, window.size
+        if trail is not None and trail.has_fragments(window.buffer):
             start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
             chain = yield from walk_fragments(window, start, size, tag, limits.elements)
             header = _end(trail, window.buffer, size, bulk, chain)
             if header is not None:
-                learned.note_read(header.pixel_offset or size)
-                return header
+                return self._note(header, size)
         inspection = Inspection(is_on=self.warnings)
-        begin = Walk if learned is None else learned.walk
+        begin = Walk if self.learned is None else self.learned.walk
         meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
         inspection.begin_data_set()
         start = meta.data_set_at
@@ -198,38 +201,34 @@ class Parser:
                 inspection.see_offset_table(table, walk.chain.starts)
         replace_member(members, tell_syntax(uid))
         metadata = b"{%b}" % b",".join(members)
-        if learned is not None and inflated is None:
-            learned.note_read(place or size)
         find, told = partial(find_member, members), inspection.warnings
-        return Header(metadata, find, meta, place, length, None, inflated, told)
+        return self._note(Header(metadata, find, meta, place, length, None, inflated, told), size)
 
 
 def _end(
-    trail: Trail, head: bytes, size: int, bulk: BulkWriter, chain: FragmentChain | None
+    trail: Trail, head: bytes, size: int, bulk: BulkWriter, chain: FragmentChain | None = None
 ) -> Header | None:
     """Return the header of a file that went along a template.
 
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
-    slot, begin = trail.passed[-1].slot, trail.position
-    if slot.mode != Mode.PIXELS:
-        is_all = begin == size == len(head)
-        return (
-            Header(b"".join(trail.pieces), trail.find, head, None, None, trail) if is_all else None
-        )
-    entry, start = slot.entry, begin + slot.entry.length_bytes
-    if start > len(head):
-        return None
-    (length,) = entry.unpack_length(head, begin)
-    stop = following = start + length
-    if length == UNDEFINED:
-        if chain is None:
+    slot, following = trail.passed[-1].slot, trail.position
+    place = length = None
+    if slot.mode == Mode.PIXELS:
+        entry, at = slot.entry, following
+        place = at + entry.length_bytes
+        if place > len(head):
             return None
-        stop, following = chain.stop, chain.following
-        if not slot.around.encoding.explicit:
-            entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
+        (length,) = entry.unpack_length(head, at)
+        following = place + length
+        if length == UNDEFINED:
+            if chain is None:
+                return None
+            length, following = chain.stop - place, chain.following
+            if not slot.around.encoding.explicit:
+                entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
+        if following == size:
+            trail.pieces[-1:] = entry.prefix + bulk.rest(place, length), b"}"
     if following != size:
         return None
-    trail.pieces[-1] = entry.prefix + bulk.rest(start, stop - start)
-    trail.pieces.append(b"}")
-    return Header(b"".join(trail.pieces), trail.find, head, start, stop - start, trail)
+    return Header(b"".join(trail.pieces), trail.find, head, place, length, trail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import date
 
 from dicomframe.dicom.dictionary import lookup_vr
@@ -38,24 +39,21 @@ _META_WARNINGS: tuple[str, ...] = ("group_length", "invalid_vr")
 _MOST_WARNINGS = 100
 _DEFAULT = DEFAULT_CHARSET.encodings
 _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+_LINE_VRS = frozenset({"LO", "PN", "SH", "UC"})
 _ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
-_DATE = r"(?:\d{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|\d{4}\.\d\d\.\d\d)"
 _TIME = r"(?:[01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
 _DAY = rf"(?:0[1-9]|[12]\d|3[01])(?:{_TIME})?"
 _MOMENT = rf"\d{{4}}(?:(?:0[1-9]|1[0-2])(?:{_DAY})?)?(?:[+-]\d{{4}})?"
 _VALUE = {
-    vr: re.compile(pattern, re.ASCII)
-    for vr, pattern in {
-        "AE": r"[ -\[\]-~]{1,16}",
-        "AS": r"\d{3}[DWMY]",
-        "CS": r"[A-Z0-9 _]{1,16}",
-        "DA": _DATE,
-        "DS": r"(?=.{1,16}$) *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? *",
-        "DT": _MOMENT,
-        "IS": r"(?=.{1,12}$) *[+-]?\d+ *",
-        "TM": _TIME,
-        "UI": r"(?=.{1,64}$)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*",
-    }.items()
+    "AE": r"[ -\[\]-~]{1,16}",
+    "AS": r"\d{3}[DWMY]",
+    "CS": r"[A-Z0-9 _]{1,16}",
+    "DA": r"\d{8}|\d{4}\.\d\d\.\d\d",
+    "DS": r"(?=.{1,16}$) *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? *",
+    "DT": _MOMENT,
+    "IS": r"(?=.{1,12}$) *[+-]?\d+ *",
+    "TM": _TIME,
+    "UI": r"(?=.{1,64}$)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*",
 }
 _CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")
 _LONGEST = {"LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
@@ -139,17 +137,15 @@ class Inspection:
             self.add("invalid_value", tag)
 
     def _see_text(self, tag: int, vr: str, raw: bytes, charset: Charset) -> None:
+        text = raw.decode("latin-1")
         if vr in _TEXT_VRS:
             try:
                 text = charset.decode(raw, is_name=vr == "PN", errors="strict")
-                is_decoded = not charset.known or charset.encodings != _DEFAULT or raw.isascii()
+                if charset.known and charset.encodings == _DEFAULT:
+                    raw.decode("ascii")
             except UnicodeError:
-                is_decoded = False
-            if not is_decoded:
                 self.add("undecodable_text", tag)
                 return
-        else:
-            text = raw.decode("latin-1")
         values = [text] if vr in _ONE_VALUE_VRS else text.split("\\")
         for value in values:
             if value and not _is_valid(vr, value.strip(" ") if vr in ("AE", "CS") else value):
@@ -198,23 +194,16 @@ def _number(members: list[bytes], tag: int, default: int = 0) -> int:
 
 def _is_valid(vr: str, value: str) -> bool:
     if vr in _VALUE:
-        if _VALUE[vr].fullmatch(value) is None:
+        if re.fullmatch(_VALUE[vr], value, re.ASCII) is None:
             return False
         if vr == "DA":
-            return _is_date(value.replace(".", ""))
+            with suppress(ValueError):
+                return bool(date.fromisoformat(value.replace(".", "")))
+            return False
         return vr != "IS" or -(2**31) <= int(value) < 2**31
+    if vr in _LINE_VRS and _CONTROL.search(value):
+        return False
     if vr == "PN":
         groups = value.split("=")
-        is_short = len(groups) <= 3 and all(len(group) <= 64 for group in groups)
-        return is_short and not _CONTROL.search(value)
-    if vr in ("LO", "SH", "UC") and _CONTROL.search(value):
-        return False
+        return len(groups) <= 3 and all(len(group) <= 64 for group in groups)
     return len(value) <= _LONGEST.get(vr, len(value))
-
-
-def _is_date(digits: str) -> bool:
-    try:
-        date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return False
-    return True

@@ -52,10 +52,8 @@ class Charset:
         if b"\x1b" not in raw:
             return raw.decode(self.encodings[0], errors)
         delimiters = _NAME_DELIMITERS if is_name else _TEXT_DELIMITERS
-        return "".join(
-            self._decode_fragment(fragment, delimiters, errors)
-            for fragment in _FRAGMENT.findall(raw)
-        )
+        fragments = _FRAGMENT.findall(raw)
+        return "".join([self._decode_fragment(each, delimiters, errors) for each in fragments])
 
     def _decode_fragment(self, raw: bytes, delimiters: re.Pattern[bytes], errors: str) -> str:
         first = self.encodings[0]
@@ -69,12 +67,9 @@ class Charset:
             return raw.decode(first, errors)
         if encoding in handled_encodings:  # Python's codec reads the escape itself
             return raw.decode(encoding, errors)
-        raw = raw[length:]
-        reset = delimiters.search(raw)
-        if reset is None:
-            return raw.decode(encoding, errors)
-        stop = reset.start()
-        return raw[:stop].decode(encoding, errors) + raw[stop:].decode(first, errors)
+        reset = delimiters.search(raw, length)
+        stop = len(raw) if reset is None else reset.start()
+        return raw[length:stop].decode(encoding, errors) + raw[stop:].decode(first, errors)
 
 
 DEFAULT_CHARSET = Charset((default_encoding,))
@@ -92,26 +87,20 @@ def charset_of(raw: bytes) -> Charset:
     if not any(names):
         return DEFAULT_CHARSET
     found = [_find_encoding(name) for name in names]
-    encodings = [
-        encoding or default_encoding
-        for position, (name, encoding) in enumerate(zip(names, found, strict=True))
-        if position == 0 or name not in STAND_ALONE_ENCODINGS
-    ]
-    if names[0] in STAND_ALONE_ENCODINGS:
-        del encodings[1:]
-    return Charset(tuple(encodings), all(found))
+    used = found[:1]
+    if names[0] not in STAND_ALONE_ENCODINGS:
+        others = zip(names[1:], found[1:], strict=True)
+        used += [encoding for name, encoding in others if name not in STAND_ALONE_ENCODINGS]
+    return Charset(tuple(encoding or default_encoding for encoding in used), all(found))
 
 
 def _find_encoding(name: str) -> str | None:
-    known: str | None = python_encoding.get(name)
-    if known is None:
-        known = python_encoding.get(re.sub(r"^ISO[^_]IR[ _-]?", "ISO_IR ", name))
-    if known is None:
-        known = python_encoding.get(re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", name))
-    if known is None and name:
-        try:
-            codec = codecs.lookup(name).name
-        except (LookupError, ValueError):
-            return None
-        known = codec if _SUPERSETS_OF_ASCII.fullmatch(codec) else None
-    return known
+    single = re.sub(r"^ISO[^_]IR[ _-]?", "ISO_IR ", name)
+    for spelling in (name, single, re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", name)):
+        if spelling in python_encoding:
+            return python_encoding[spelling]
+    try:
+        codec = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+    return codec if _SUPERSETS_OF_ASCII.fullmatch(codec) else None

@@ -28,7 +28,6 @@ EMPTY = b"}"
 _PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\=')
 _NUMBER = rb" *+-?(?:0|[1-9][0-9]{0,14}+)(?:\.[0-9]++)?+ *+"
 _NUMBERS = re.compile(rb"%b(?:\\%b)*+" % (_NUMBER, _NUMBER))
-_JSON_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DECIMAL = re.compile(rb"([+-]?)(?:0*([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?")
 _EXACT = 2**53
 
@@ -48,7 +47,7 @@ def encode_inline_binary(raw: bytes, charset: Charset) -> bytes:
 
 
 def get_encoder(vr: str, order: ByteOrder) -> Encoder:
-    """Return the encoder of a VR in a byte order; a VR that is unknown is encoded as UN."""
+    """Return the encoder of a VR in a byte order; OB and VRs that are unknown are read as UN."""
     return _ENCODERS[order].get(vr, encode_inline_binary)
 
 
@@ -148,24 +147,14 @@ def _number_text(raw: bytes) -> bytes:
     text = raw.strip(b" \0")
     if not text:
         return b"null"
-    number = text
-    if not _JSON_NUMBER.fullmatch(text):
-        match = _DECIMAL.fullmatch(text)
-        if match is None:
-            return to_json_text(text.decode("latin-1"))
+    if match := _DECIMAL.fullmatch(text):
         sign, whole, fraction, bare_fraction, exponent = match.groups(b"")
-        fraction = fraction or bare_fraction
-        number = b"%b%b%b%b" % (
-            sign.strip(b"+"),
-            whole or b"0",
-            b"." + fraction if fraction else b"",
-            exponent,
-        )
-    value = float(number)
-    is_whole = number.lstrip(b"-").isdigit()
-    if math.isinf(value) or (is_whole and not -_EXACT <= int(number) <= _EXACT):
-        return to_json_text(text.decode("latin-1"))  # a JSON reader would lose digits
-    return number
+        number, fraction = sign.strip(b"+") + (whole or b"0"), fraction or bare_fraction
+        rest = (b"." + fraction if fraction else b"") + exponent
+        # beyond these a JSON reader would lose digits
+        if not math.isinf(float(number + rest)) and (rest or -_EXACT <= int(number) <= _EXACT):
+            return number + rest
+    return to_json_text(text.decode("latin-1"))
 
 
 def _numbers(form: str, order: ByteOrder, write: Callable[..., str] = str) -> Encoder:
@@ -233,33 +222,20 @@ _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "
 
 
 def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
-    encoders: dict[str, Encoder] = {
-        "AE": _encode_title,
-        "AT": _numbers("HH", order, _write_tag),
-        "DS": encode_number_text,
-        "FD": _numbers("d", order, _write_float),
-        "FL": _numbers("f", order, _write_float),
-        "IS": encode_number_text,
-        "OB": encode_inline_binary,
-        "PN": _NAMES,
-        "SL": _numbers("i", order),
-        "SS": _numbers("h", order),
-        "SV": _numbers("q", order, _write_wide),
-        "UL": _numbers("I", order),
-        "UN": encode_inline_binary,
-        "UR": _URI,
-        "US": _numbers("H", order),
-        "UV": _numbers("Q", order, _write_wide),
-    }
+    encoders = {"AE": _encode_title, "AT": _numbers("HH", order, _write_tag)}
+    encoders |= {"DS": encode_number_text, "IS": encode_number_text, "PN": _NAMES, "UR": _URI}
     encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _ASCII)
     encoders |= dict.fromkeys(("LO", "SH", "UC"), _TEXTS)
     encoders |= dict.fromkeys(("LT", "ST", "UT"), _LONG_TEXT)
+    for vr, form in (("SL", "i"), ("SS", "h"), ("UL", "I"), ("US", "H")):
+        encoders[vr] = _numbers(form, order)
+    for vr, form in (("SV", "q"), ("UV", "Q")):
+        encoders[vr] = _numbers(form, order, _write_wide)
+    for vr, form in (("FD", "d"), ("FL", "f")):
+        encoders[vr] = _numbers(form, order, _write_float)
     for vr in ("OD", "OF", "OL", "OV", "OW"):
         encoders[vr] = _words(word_bytes(vr), order)
     return encoders
 
 
-_ENCODERS: dict[ByteOrder, dict[str, Encoder]] = {
-    "little": _make_encoders("little"),
-    "big": _make_encoders("big"),
-}
+_ENCODERS = {"little": _make_encoders("little"), "big": _make_encoders("big")}
