@@ -21,25 +21,18 @@ _LONGEST_KNOWN_BYTES = 256
 _MOST_PATIENCE = 256
 
 
-class Items:
+class Items(dict[tuple[int, Around], Template]):
     """Keep templates of items by what is around them; what they cost is counted by the memo."""
 
     def __init__(self, memo: Memo) -> None:
+        super().__init__()
         self.memo = memo
-        self._templates: dict[tuple[int, Around], Template] = {}
-        memo.forgets.append(self._templates.clear)
+        memo.forgets.append(self.clear)
 
-    def template(self, tag: int, around: Around) -> Template:
-        """Return what is known of the items of a sequence, nothing at first."""
-        template = self._templates.get((tag, around))
-        if template is None:
-            self.memo.spend(_LONGEST_ITEM_BYTES)
-            template = self._templates[tag, around] = Template()
+    def __missing__(self, key: tuple[int, Around]) -> Template:
+        self.memo.spend(_LONGEST_ITEM_BYTES)
+        template = self[key] = Template()
         return template
-
-    def forget(self) -> None:
-        """Begin anew."""
-        self._templates.clear()
 
 
 class ItemWalk(MemoWalk):
@@ -59,8 +52,8 @@ class ItemWalk(MemoWalk):
             return
         template = sequence.learned
         if not isinstance(template, Template):
-            tag, around = sequence.entry.tag, self._around(sequence)
-            template = sequence.learned = self._items.template(tag, around)
+            template = self._items[sequence.entry.tag, self._around(sequence)]
+            sequence.learned = template
         while (trail := self._take_like(template, sequence)) is None:
             if not window.buffer.startswith(ITEM, self.position - window.base):
                 return
@@ -132,7 +125,7 @@ class FileSource:
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
-        template = self._items.template(entry.tag, around)
+        template = self._items[entry.tag, around]
         raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
         if (member := template.known.get(raw)) is not None and len(raw) == length:
             template.patience = min(template.patience + 4, _MOST_PATIENCE)

@@ -87,29 +87,28 @@ class Learned:
 
         Return the way it went to an end; None if it is to be walked.
         """
-        if limits is not self._limits:
-            if limits != self._limits:
-                self._templates.clear()
-                self.items.forget()
-                self._bytes = 0
-            self._limits = limits
+        if limits is not self._limits and limits != self._limits:
+            self._templates.clear()
+            self.items.clear()
+            self._bytes = 0
+        self._limits = limits
         hint = self._hint(head, _SERIES)
         if not hint or not self.has_templates or len(head) // 8 >= limits.elements:
             return None  # elements are not counted here
         template, heir = self._templates.get(hint), None
-        if template is None or not template.pays:
+        if template is not None and template.pays:
+            self._templates.move_to_end(hint)
+        else:
             if template is None and hint in self._begun:
                 heir = self._find(hint)
-            elif template is None:
-                self._begun[hint] = None
-                if len(self._begun) > _MOST_BEGUN:
-                    del self._begun[next(iter(self._begun))]
+            self._begun[hint] = None
+            if len(self._begun) > _MOST_BEGUN:
+                del self._begun[next(iter(self._begun))]
             template = self._find(self._hint(head, _MODEL))
             if not template.pays:
                 return None
-        else:
-            self._templates.move_to_end(hint)
-        trail = Trail(template.links, START, FileSource(self.items, head, size, bulk, limits))
+        source = FileSource(self.items, head, size, bulk, limits)
+        trail = Trail(template.links, START, source)
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it

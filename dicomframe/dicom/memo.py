@@ -30,7 +30,7 @@ _NOT_PLAIN: _Known = (0, 0, -1, b"", get_encoder("UN", "little"), {})
 """For the plain walk: no tag comes after the last one."""
 
 
-class Memo:
+class Memo(dict[tuple[Encoding, Charset], "_Table"]):
     """Keep members by the bytes of their elements, within a budget of bytes.
 
     One memo serves all files that a process reads. When the budget is spent it is forgotten
@@ -38,19 +38,15 @@ class Memo:
     """
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        super().__init__()
         self._most_bytes = most_bytes
         self._bytes = 0
         self._turn = 0
-        self._tables: dict[tuple[Encoding, Charset], _Table] = {}
         self.forgets: list[Callable[[], None]] = []
 
-    def table(self, encoding: Encoding, charset: Charset) -> _Table:
-        """Return what is known of elements in one encoding and character set."""
-        key = encoding, charset
-        table = self._tables.get(key)
-        if table is None:
-            self.spend(_OVERHEAD_BYTES)
-            table = self._tables[key] = _Table(self, encoding)
+    def __missing__(self, key: tuple[Encoding, Charset]) -> _Table:
+        self.spend(_OVERHEAD_BYTES)
+        table = self[key] = _Table(self, key[0])
         return table
 
     def remember(
@@ -72,9 +68,9 @@ class Memo:
         """Count bytes that are about to be kept; forget all others if they are too many."""
         self._bytes += count + _OVERHEAD_BYTES
         if self._bytes > self._most_bytes:
-            for table in self._tables.values():
+            for table in self.values():
                 table.clear()
-            self._tables.clear()
+            self.clear()
             for forget in self.forgets:
                 forget()
             self._bytes = count + _OVERHEAD_BYTES
@@ -114,7 +110,7 @@ class MemoWalk(Walk):
         buffer, base = self._window.buffer, self._window.base
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         charset, order = context.charset, self._encoding.order
-        table = self._memo.table(self._encoding, charset)
+        table = self._memo[self._encoding, charset]
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12

@@ -25,9 +25,7 @@ _FREE_MISSES = 16
 class Source(Protocol):
     """What a template asks for that the bytes at hand alone cannot tell."""
 
-    @property
-    def bulk(self) -> BulkWriter:
-        """How values are told of that stay in the file."""
+    bulk: BulkWriter
 
     def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
@@ -35,6 +33,8 @@ class Source(Protocol):
 
 class Trail:
     """Hold how far a data set has gone along the links of a template.
+
+    Or all items of a sequence that begin before `stop`; these need no source.
 
     Attributes
     ----------
@@ -48,11 +48,9 @@ class Trail:
         The JSON so far, three for each link passed: its text, plain text, and what comes behind.
     stops : list of int
         Where the sequences ended that it passed.
-    source : Source or None
-        The file, unless items are compared: all of a sequence that begin before `stop`.
     """
 
-    __slots__ = ("_first", "_numbers", "_stop", "links", "passed", "pieces", "position", "source",
+    __slots__ = ("_first", "_numbers", "_source", "_stop", "links", "passed", "pieces", "position",
                  "stops")  # fmt: skip
 
     def __init__(
@@ -60,7 +58,7 @@ class Trail:
     ) -> None:
         self.links = self._first = links
         self.position = position
-        self.source = source
+        self._source = source
         self._stop = stop
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
@@ -74,7 +72,7 @@ class Trail:
         they are met, and looked at all together in the end.
         """
         links, position = self.links, self.position
-        passed, pieces, source = self.passed.append, self.pieces, self.source
+        passed, pieces, source = self.passed.append, self.pieces, self._source
         numbers, (to_commas, spaces) = self._numbers.append, NUMBERS_TO_JSON
         as_text, as_value = Mode.TEXT, Mode.VALUE
         try:
@@ -170,10 +168,8 @@ class Trail:
         for number, link in enumerate(self.passed):
             if tag > link.parts[-1].tag:
                 continue
-            if not link.members:
-                link.members = {part.tag: part for part in reversed(link.parts)}
-            part = link.members.get(tag)
-            if part is None:
+            part = next((part for part in link.parts if part.tag >= tag), link.parts[-1])
+            if part.tag != tag:
                 return None
             json = self.told(number) if part is link.parts[-1] else part.json
             return (part.text + json)[1:] or None

@@ -333,7 +333,7 @@ def test_a_sequence_that_never_comes_again_is_soon_not_looked_for(read: Any) -> 
         code = item(element(0x00080100, "SH", f"CODE{number:04}"))
         data = make_slice(number, sequence(0x00400555, code))
         assert read(data, learned=learned).metadata == read(data).metadata
-    assert [len(template.known) for template in learned.items._templates.values()] == [64]
+    assert [len(template.known) for template in learned.items.values()] == [64]
 
 
 def test_a_long_value_that_varies_is_not_kept(read: Any) -> None:
