@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from dicomframe.dicom.dictionary import VRS, lookup_vr
+from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.values import ByteOrder
 
 
@@ -40,7 +41,6 @@ AVAILABLE_SYNTAX = 0x00083002
 _NO_DATA_SET = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 """MIME and XML encapsulation, SMPTE flows: there are no elements to walk."""
 
-_ANY_SIZE = 1 << 62
 _IMPLICIT_UIDS = frozenset({IMPLICIT_LITTLE_UID, "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
 
 
@@ -86,7 +86,7 @@ def detect_encoding(head: bytes, remaining: int, declared: Encoding | None) -> E
         candidates.sort(key=lambda candidate: candidate != declared)
     attempts = [(encoding, remaining) for encoding in candidates]
     if declared is not None:
-        attempts.append((declared, _ANY_SIZE))  # the first element is cut off
+        attempts.append((declared, UNBOUNDED))  # the first element is cut off
     fits = (encoding for encoding, room in attempts if is_plausible(head, room, encoding))
     return next(fits, None)
 

@@ -23,13 +23,12 @@ from dicomframe.dicom.encodings import (
     read_tag,
 )
 from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
-from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Request, Window
 
-_ANY_SIZE = 1 << 62
 _MAGIC_AT = 128
 _HEAD_BYTES = 12
 
@@ -87,7 +86,7 @@ def read_file_meta(
     walk = begin(job._replace(limits=_without_bulk(job.limits)), start, encoding)
     if begin is Walk:
         walk.trace = []
-    walk.only_group = 2
+    walk.only(2)
     yield from walk.run()
     if walk.position >= window.size:
         raise truncated("the file ends with group 0002 and holds no data set", walk.position)
@@ -107,7 +106,7 @@ def file_meta_at_hand(window: Window, limits: Limits) -> FileMeta | None:
 @lru_cache(maxsize=16)
 def _without_bulk(limits: Limits) -> Limits:
     """Let all of group 0002 be read: nothing of it can be asked for later."""
-    return replace(limits, inline_binary_bytes=_ANY_SIZE, inline_text_bytes=_ANY_SIZE)
+    return replace(limits, inline_binary_bytes=UNBOUNDED, inline_text_bytes=UNBOUNDED)
 
 
 def _meta_encoding(head: bytes) -> Encoding | None:
@@ -126,24 +125,17 @@ def _begins_data_set(window: Window) -> bool:
     reaches it, must be plausible and come later in tag order.
     """
     buffer, size = window.buffer, window.size
-    if len(buffer) < _HEAD_BYTES:
-        return False
-    encoding = detect_encoding(buffer, size, None)
-    if encoding is None:
-        return False
-    order = encoding.order
-    group = int.from_bytes(buffer[:2], order)
-    if group not in (0x0004, 0x0008):
+    encoding = detect_encoding(buffer, size, None) if len(buffer) >= _HEAD_BYTES else None
+    if encoding is None or read_tag(buffer, encoding.order) >> 16 not in (0x0004, 0x0008):
         return False
     entry = table_of(encoding)[buffer[: 6 if encoding.explicit else 4]]
-    length = int.from_bytes(buffer[entry.length_at : entry.header_bytes], order)
+    (length,) = entry.unpack_length(buffer, entry.length_at)
     second_at = entry.header_bytes + length
     second = buffer[second_at : second_at + _HEAD_BYTES]
     if len(second) < _HEAD_BYTES:
         return encoding.explicit or length < 0xFFFF
-    return read_tag(buffer, order) < read_tag(second, order) and is_plausible(
-        second, size - second_at, encoding
-    )
+    is_later = entry.tag < read_tag(second, encoding.order)
+    return is_later and is_plausible(second, size - second_at, encoding)
 
 
 def settle_encoding(
@@ -159,7 +151,7 @@ def settle_encoding(
         raise truncated("the file ends inside its first data element", start)
     written = detect_encoding(head, window.size - start, declared)
     if written is None:
-        if uid and uid not in UID_OF_ENCODING.values() and not uid.startswith("1.2.840.10008."):
+        if uid and not uid.startswith("1.2.840.10008."):
             raise Damage("unsupported", "the transfer syntax is not known", start)
         raise malformed("the data set does not begin with a data element", start)
     if not meta.has_preamble:

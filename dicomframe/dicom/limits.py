@@ -44,11 +44,12 @@ class Limits:
         """Return how long a value may be that stands in the metadata itself."""
         if vr in _BINARY_VRS:
             return self.inline_binary_bytes
-        return self.inline_text_bytes if vr != "SQ" else _UNBOUNDED
+        return self.inline_text_bytes if vr != "SQ" else UNBOUNDED
 
 
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-_UNBOUNDED = 1 << 62
+UNBOUNDED = 1 << 62
+"""More than any length can be."""
 
 DEFAULT_LIMITS = Limits()
 """What holds where nothing else is said."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dicomframe.dicom.damage import malformed
 from dicomframe.dicom.encodings import Encoding, is_plausible
+from dicomframe.dicom.limits import UNBOUNDED
 
 TAIL_BYTES = 132
 """How much is looked at: a preamble and ``DICM``."""
 
 MOST_PADDING_BYTES = 1 << 20
 """How far zeros are followed; behind so many nothing more is expected."""
-
-_ANY_SIZE = 1 << 62
 
 
 def is_padding(rest: bytes, encoding: Encoding) -> bool:
@@ -38,4 +37,4 @@ def is_trailing(tail: bytes, at: int, encoding: Encoding, *, after_pixels: bool)
         return True
     if not after_pixels and not tail[:TAIL_BYTES].strip(b"\0"):
         raise malformed("zeros stand where an element must begin", at)
-    return after_pixels and not is_plausible(tail, _ANY_SIZE, encoding)
+    return after_pixels and not is_plausible(tail, UNBOUNDED, encoding)

@@ -53,15 +53,14 @@ class Walk(Scopes):
         The tag of Pixel Data, and where its value starts and stops in the file.
     chain : FragmentChain or None
         The fragments of that value, if it is encapsulated.
-    only_group : int or None
-        The walk ends where another group begins, if one is set.
     """
 
     def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
         super().__init__(job, position, encoding)
         self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
-        self.only_group: int | None = None
+        self._only_group: int | None = None
+        self._is_plain = not self._inspection.is_on
         self._fragmented: tuple[Entry, int] | None = None
         self._has_invalid_vr = False
 
@@ -73,15 +72,9 @@ class Walk(Scopes):
         Damage
             ``truncated``, ``malformed`` or ``too_large``.
         """
-        is_plain = not self._inspection.is_on and self.only_group is None
         while not self._done:
             try:
-                if self._between_items:
-                    self._take_item()
-                else:
-                    if is_plain and self.pixels is None:
-                        self._run_plain()
-                    self._take_element()
+                self._step()
             except NotAtHand as wanted:
                 if self.elements + len(self._data_set.members) > self._limits.elements:
                     raise too_large("elements", self._limits.elements, self.position) from None
@@ -89,6 +82,10 @@ class Walk(Scopes):
             if self._fragmented is not None:
                 yield from self._take_fragments(*self._fragmented)
                 self._fragmented = None
+
+    def only(self, group: int) -> None:
+        """End where another group begins."""
+        self._only_group, self._is_plain = group, False
 
     def resume(self, context: Context, last_tag: int = -1) -> None:
         """Be told of what stood before `position`; to be called before anything is taken."""
@@ -107,11 +104,7 @@ class Walk(Scopes):
             self._take_element()
             self.trace = None
             while self._sequences and self._fragmented is None:
-                if self._between_items:
-                    self._take_item()
-                else:
-                    self._run_plain()
-                    self._take_element()
+                self._step()
         except NotAtHand:
             return False
         finally:
@@ -127,6 +120,14 @@ class Walk(Scopes):
         except Damage:
             return None
         return self.trace
+
+    def _step(self) -> None:
+        if self._between_items:
+            self._take_item()
+            return
+        if self._is_plain and self.pixels is None:
+            self._run_plain()
+        self._take_element()
 
     def _run_plain(self) -> None:
         """Take plain elements that lie whole in the window; stop before any other.
@@ -174,7 +175,7 @@ class Walk(Scopes):
         window, data_set, at = self._window, self._data_set, self.position
         is_root, bound, (explicit, order) = data_set is self._root, data_set.bound, self._encoding
         head = window.peek(at, 12) if at < bound else b""
-        is_over = is_root and self.only_group not in (None, read_tag(head, order) >> 16)
+        is_over = is_root and self._only_group not in (None, read_tag(head, order) >> 16)
         if at >= bound or is_over:
             return self._end_data_set()
         if at + 8 > bound:
