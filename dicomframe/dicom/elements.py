@@ -148,6 +148,8 @@ class Context:
 
     Attributes
     ----------
+    encoding : Encoding
+        How its elements are written.
     charset : Charset
         The character set in force; items inherit it.
     signed : bool
@@ -158,6 +160,7 @@ class Context:
         What all this was taken from, and private creators: kind and value by tag.
     """
 
+    encoding: Encoding
     charset: Charset = DEFAULT_CHARSET
     signed: bool = False
     single_lut_entry: bool = False
@@ -192,9 +195,9 @@ class Context:
         elif kind == Kind.LUT_DESCRIPTOR and len(raw) >= 2:
             self.single_lut_entry = int.from_bytes(raw[:2], order) == 1
 
-    def around(self, encoding: Encoding) -> Around:
-        """Return what the next element takes from here."""
-        return Around(encoding, self.charset, self.signed)
+    def around(self, content: Encoding) -> Around:
+        """Return what the next element takes from here, or the items in it."""
+        return Around(content, self.charset, self.signed)
 
 
 class Around(NamedTuple):
@@ -206,7 +209,7 @@ class Around(NamedTuple):
 
     def context(self) -> Context:
         """Return the context with which an item begins."""
-        return Context(self.charset, signed=self.signed)
+        return Context(*self)
 
 
 def measure_invalid_vr(

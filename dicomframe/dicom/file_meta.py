@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.damage import Damage, malformed, truncated
 from dicomframe.dicom.dictionary import VRS
-from dicomframe.dicom.elements import table_of
+from dicomframe.dicom.elements import Context, table_of
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
@@ -53,16 +53,16 @@ class FileMeta(NamedTuple):
     @property
     def transfer_syntax(self) -> str:
         """The UID in (0002,0010), empty if there is none."""
-        noted = {} if self.walk is None else self.walk.context.noted
+        noted = {} if self.walk is None else self.walk.root.context.noted
         return noted.get(0x00020010, (0, b""))[1].rstrip(b" \0").decode("latin-1")
 
     def find(self, tag: int) -> bytes | None:
         """Return an element of group 0002 as a member of a DICOM JSON object, None without it."""
-        return None if self.walk is None else find_member(self.walk.members, tag)
+        return None if self.walk is None else find_member(self.walk.root.members, tag)
 
 
 def read_file_meta(
-    job: Job, begin: Callable[[Job, int, Encoding], Walk] = Walk
+    job: Job, begin: Callable[[Job, int, Context], Walk] = Walk
 ) -> Generator[Request, bytes, FileMeta]:
     """Read up to the data set; the window begins with the file.
 
@@ -83,7 +83,7 @@ def read_file_meta(
         if not has_preamble and not _begins_data_set(window):
             raise Damage("not_dicom", _describe_start(window.buffer), 0)
         return FileMeta(start, has_preamble)
-    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, encoding)
+    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, Context(encoding))
     if begin is Walk:
         walk.trace = []
     walk.only(2)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
-from dicomframe.dicom.elements import make_entry
+from dicomframe.dicom.elements import Context, make_entry
 from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
@@ -184,12 +184,12 @@ class Parser:
             window, start = Window(first, 0, inflated.size, limits), 0
         encoding, uid = settle_encoding(window, start, meta, inspection)
         bulk = BulkWriter(origin, inflated=inflated is not None)
-        walk = begin(Job(window, bulk, limits, inspection), start, encoding)
+        walk = begin(Job(window, bulk, limits, inspection), start, Context(encoding))
         if inflated is None:
             yield from walk.run()
         else:
             feed(walk.run(), inflated.read)
-        members = walk.members
+        members = walk.root.members
         place = length = None
         if walk.pixels is not None:
             _, place, stop = walk.pixels

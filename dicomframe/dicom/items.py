@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dicomframe.dicom.bulk import BulkWriter
-from dicomframe.dicom.elements import Around
-from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.elements import Around, Context
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
-from dicomframe.dicom.scopes import Job, Sequence
+from dicomframe.dicom.scopes import DataSet, Job, Sequence
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.window import Window
 
@@ -38,21 +37,21 @@ class Items(dict[tuple[int, Around], Template]):
 class ItemWalk(MemoWalk):
     """Walk one data set with a memo and with templates of items."""
 
-    def __init__(self, items: Items, job: Job, position: int, encoding: Encoding) -> None:
-        super().__init__(items.memo, job, position, encoding)
+    def __init__(self, items: Items, job: Job, position: int, context: Context) -> None:
+        super().__init__(items.memo, job, position, context)
         self._items = items
         self._begun: list[tuple[int, Trail]] = []
 
-    def _take_item(self) -> None:
-        window, sequence, at = self._window, self._sequences[-1], self.position
+    def _take_item(self, sequence: Sequence) -> None:
+        window, at = self._window, self.position
         near = at - window.base
         is_item = near >= 0 and at < sequence.bound and window.buffer.startswith(ITEM, near)
         if not is_item or self._inspection.is_on:
-            super()._take_item()
+            super()._take_item(sequence)
             return
         template = sequence.learned
         if not isinstance(template, Template):
-            template = self._items[sequence.entry.tag, self._around(sequence)]
+            template = self._items[sequence.entry.tag, sequence.around]
             sequence.learned = template
         while (trail := self._take_like(template, sequence)) is None:
             if not window.buffer.startswith(ITEM, self.position - window.base):
@@ -60,13 +59,10 @@ class ItemWalk(MemoWalk):
         at = self.position
         if at >= sequence.bound:
             return
-        super()._take_item()
+        super()._take_item(sequence)
         if trail.position >= 0:
             trail.position -= at - window.base
         self._begun.append((at, trail))
-
-    def _around(self, sequence: Sequence) -> Around:
-        return sequence.parent.context.around(self._encoding)
 
     def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""
@@ -75,7 +71,7 @@ class ItemWalk(MemoWalk):
         if not template.match(trail, self._window.buffer):
             return trail
         end = trail.passed[-1].slot
-        depth = self._depth + len(self._sequences) + end.depth
+        depth = self._depth + end.depth
         elements = self.elements + end.elements + 1
         stop = base + trail.position
         if (
@@ -90,21 +86,18 @@ class ItemWalk(MemoWalk):
         self.position = stop
         return None
 
-    def _end_data_set(self) -> None:
-        data_set = self._data_set
-        super()._end_data_set()
-        if not self._begun or data_set is self._root:
+    def _end_data_set(self, data_set: DataSet) -> None:
+        super()._end_data_set(data_set)
+        sequence = data_set.sequence
+        if not self._begun or sequence is None:
             return
         at, trail = self._begun.pop()
         start = at - self._window.base
         stop = self.position + (8 if data_set.delimited else 0) - self._window.base
-        sequence = self._sequences[-1]
         template, is_short = sequence.learned, start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
         if isinstance(template, Template) and template.pays and is_short and trail.position >= 0:
             raw, before = self._window.buffer[start:stop], template.bytes
-            lessons = take_item_lessons(
-                self._around(sequence), raw, sequence.items[-1], self._limits
-            )
+            lessons = take_item_lessons(sequence.around, raw, sequence.items[-1], self._limits)
             template.learn(trail, raw, lessons)
             self._items.memo.spend(template.bytes - before)
 
@@ -143,6 +136,5 @@ class FileSource:
                 return member, position + (8 if length == UNDEFINED else 0)
         window = Window(buffer, 0, self._size, self._limits)
         job = Job(window, self.bulk, self._limits)
-        walk = ItemWalk(self._items, job, start - entry.header_bytes, around.encoding)
-        walk.resume(around.context())
-        return (walk.members[0], walk.position) if walk.take() else None
+        walk = ItemWalk(self._items, job, start - entry.header_bytes, around.context())
+        return (walk.root.members[0], walk.position) if walk.take() else None

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.encodings import Encoding
+from dicomframe.dicom.elements import Context
 from dicomframe.dicom.items import FileSource, Items, ItemWalk
 from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
@@ -76,11 +76,11 @@ class Learned:
         elif wanted < kept:
             self.first_read_bytes = kept - (kept - wanted) // 8
 
-    def walk(self, job: Job, position: int, encoding: Encoding) -> Walk:
+    def walk(self, job: Job, position: int, context: Context) -> Walk:
         """Return a walk that uses what was learned of elements and items."""
         if not self.has_templates:
-            return MemoWalk(self.memo, job, position, encoding)
-        return ItemWalk(self.items, job, position, encoding)
+            return MemoWalk(self.memo, job, position, context)
+        return ItemWalk(self.items, job, position, context)
 
     def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file of `size` bytes with those before, and learn from it.

@@ -87,9 +87,9 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
         is_settled = encoding.explicit and (not declared or encoding_of(declared) == encoding)
         place = Place(encoding, uid, (), -1, b"{")
     encoding, uid, noted, last_tag, comma = place
-    walk = Walk(Job(window, NO_BULK, limits), at, encoding)
-    context = Context()
-    walk.resume(context, last_tag)
+    context = Context(encoding)
+    walk = Walk(Job(window, NO_BULK, limits), at, context)
+    walk.root.last_tag = last_tag
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
     head_bytes, is_told = len(window.buffer), last_tag >= AVAILABLE_SYNTAX
@@ -135,9 +135,9 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
 def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
     """Yield elements of the root: the step, where it stops, and its member if it is at hand."""
     while walk.trace != []:
-        walk.trace, count = [], len(walk.members)
+        walk.trace, count = [], len(walk.root.members)
         walk.take()
-        members = iter(walk.members[count:])
+        members = iter(walk.root.members[count:])
         for step in walk.trace:
             if isinstance(step, Step):
                 stop = step.value_at + step.length
@@ -212,8 +212,7 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
     is_delimited = raw[4:8] == b"\xff\xff\xff\xff"
     end = len(raw) - 8 if is_delimited else len(raw)
     window = Window(raw[:end], 0, end, limits)
-    walk = Walk(Job(window, NO_BULK, limits), 8, around.encoding)
-    walk.resume(around.context())
+    walk = Walk(Job(window, NO_BULK, limits), 8, around.context())
     trace = walk.trace_all() or []
     lessons: list[Lesson] = []
     text, last_tags, start, depth = b"{", [-1], 0, 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from dicomframe.dicom.elements import EntryTable, Kind
+from dicomframe.dicom.elements import Context, EntryTable, Kind
 from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.scopes import Job
+from dicomframe.dicom.scopes import DataSet, Job
 from dicomframe.dicom.text import Charset
 from dicomframe.dicom.values import Encoder, UnfitValue, get_encoder
 from dicomframe.dicom.walk import Walk
@@ -98,19 +98,18 @@ class _Table(dict[bytes, _Known]):
 class MemoWalk(Walk):
     """Walk one data set with the help of a memo; the result is that of the plain walk."""
 
-    def __init__(self, memo: Memo, job: Job, position: int, encoding: Encoding) -> None:
-        super().__init__(job, position, encoding)
+    def __init__(self, memo: Memo, job: Job, position: int, context: Context) -> None:
+        super().__init__(job, position, context)
         self._memo = memo
 
-    def _run_plain(self) -> None:
+    def _run_plain(self, data_set: DataSet) -> None:
         if self._limits.most_inline_bytes_of_any < _LONGEST_VALUE_BYTES:
-            super()._run_plain()
+            super()._run_plain(data_set)
             return
-        data_set = self._data_set
         buffer, base = self._window.buffer, self._window.base
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
-        charset, order = context.charset, self._encoding.order
-        table = self._memo[self._encoding, charset]
+        encoding, charset = context.encoding, context.charset
+        table, order = self._memo[encoding, charset], encoding.order
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12

@@ -49,6 +49,8 @@ class DataSet:
         Whether a delimiter ends it.
     context : Context
         What later elements depend on; an item begins with some of that of what holds it.
+    sequence : Sequence or None
+        What it is an item of.
     members : list of bytes
         The members of its JSON object so far.
     last_tag : int
@@ -58,6 +60,7 @@ class DataSet:
     bound: int
     delimited: bool
     context: Context
+    sequence: Sequence | None = None
     members: list[bytes] = field(default_factory=list)
     last_tag: int = -1
     _disorder: bool = False
@@ -87,7 +90,7 @@ class DataSet:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Sequence:
-    """A sequence that is open, and what to go back to when it ends.
+    """A sequence that is open.
 
     Attributes
     ----------
@@ -99,8 +102,8 @@ class Sequence:
         Whether a delimiter ends it.
     parent : DataSet
         What holds it.
-    encoding_before : Encoding
-        The encoding around it; inside a UN of undefined length it is another.
+    around : Around
+        What its items take from there.
     items : list of bytes
         The JSON objects of the items so far.
     learned : object
@@ -109,9 +112,9 @@ class Sequence:
 
     entry: Entry
     bound: int
-    parent: DataSet
-    encoding_before: Encoding
     delimited: bool
+    parent: DataSet
+    around: Around
     items: list[bytes] = field(default_factory=list)
     learned: object = None
 
@@ -147,6 +150,8 @@ class Scopes:
 
     Attributes
     ----------
+    root : DataSet
+        The whole; its members are those of the JSON object, one for each element, in tag order.
     trace : list of Step and bytes, or None
         What a walk met, for those who learn from it.
     position : int
@@ -155,75 +160,57 @@ class Scopes:
         The number of elements and items so far, nested ones included.
     """
 
-    def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
+    def __init__(self, job: Job, position: int, context: Context) -> None:
         self._window, self._bulk, self._limits, self._inspection = job
         self.trace: list[Step | bytes] | None = None
         self.position = position
-        self._encoding = encoding
-        self._root = DataSet(job.window.size, False, Context())
-        self._data_set = self._root
-        self._sequences: list[Sequence] = []
-        self._between_items = False
-        self._depth = 0  # of sequences around the whole
+        self.root = DataSet(job.window.size, False, context)
+        self._scope: DataSet | Sequence | None = self.root
+        self._depth = 0
         self.elements = 0
-        self._done = False
 
-    @property
-    def members(self) -> list[bytes]:
-        """The members of the JSON object, one for each element, in tag order."""
-        return self._root.members
+    def _count(self, more: int) -> int:
+        """Return how many elements there are with so many more."""
+        if self.elements + more > self._limits.elements:
+            raise too_large("elements", self._limits.elements, self.position)
+        return self.elements + more
 
-    @property
-    def context(self) -> Context:
-        """What was noted in the data set."""
-        return self._root.context
-
-    def _open_sequence(
-        self, entry: Entry, start: int, bound: int, content: Encoding, *, delimited: bool
-    ) -> None:
-        if self._depth + len(self._sequences) >= self._limits.nesting_depth:
+    def _open_sequence(self, sequence: Sequence, start: int) -> None:
+        if self._depth >= self._limits.nesting_depth:
             raise too_large("nesting_depth", self._limits.nesting_depth, self.position)
-        sequence = Sequence(entry, bound, self._data_set, self._encoding, delimited)
-        self._sequences.append(sequence)
-        self._encoding = content
-        self._between_items = True
+        self._depth += 1
+        self._scope = sequence
         self.position = start
 
-    def _end_sequence(self) -> None:
-        sequence = self._sequences.pop()
-        self._data_set = sequence.parent
-        self._data_set.append(sequence.entry.tag, sequence.member(), self._inspection)
-        self._encoding = sequence.encoding_before
-        self._between_items = False
+    def _end_sequence(self, sequence: Sequence) -> None:
+        self._depth -= 1
+        self._scope = sequence.parent
+        sequence.parent.append(sequence.entry.tag, sequence.member(), self._inspection)
         if self.trace is not None:
             self.trace.append(SEQUENCE_ENDS)
 
-    def _end_data_set(self) -> None:
+    def _end_data_set(self, data_set: DataSet) -> None:
         """End the innermost data set: put its members in order, keep the first of each tag."""
-        data_set = self._data_set
-        self.elements += len(data_set.members)
-        if self.elements > self._limits.elements:
-            raise too_large("elements", self._limits.elements, self.position)
+        self.elements = self._count(len(data_set.members))
         data_set.put_in_order(self._inspection)
-        if data_set is self._root:
+        self._scope = sequence = data_set.sequence
+        if sequence is None:
             self._inspection.see_end(self.position)
-            self._done = True
             return
         if data_set.delimited and self.position >= data_set.bound:
-            raise unclosed(self._sequences[-1].entry.tag, self.position, self._window.size)
-        self._sequences[-1].items.append(b"{%b}" % b",".join(data_set.members))
-        self._between_items = True
+            raise unclosed(sequence.entry.tag, self.position, self._window.size)
+        sequence.items.append(b"{%b}" % b",".join(data_set.members))
         if self.trace is not None:
             self.trace.append(ITEM_ENDS)
 
     def _end_at_trailing(self) -> None:
         self._inspection.add_number("trailing_bytes", self._window.size - self.position)
-        self._end_data_set()
+        self._end_data_set(self.root)
 
-    def _take_delimiter(self, tag: int, length: int) -> None:
-        delimited, at = self._data_set.delimited, self.position
+    def _take_delimiter(self, data_set: DataSet, tag: int, length: int) -> None:
+        delimited, at = data_set.delimited, self.position
         if tag == ITEM_END and delimited and not length:
-            self._end_data_set()
+            self._end_data_set(data_set)
         elif tag not in (ITEM_END, SEQUENCE_END) or delimited or length:
             raise malformed(f"{tag_name(tag)} stands where an element must begin", at)
         else:

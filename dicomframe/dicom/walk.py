@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large
+from dicomframe.dicom.damage import Damage, malformed, tag_name
 from dicomframe.dicom.elements import (
     INVALID_VR_BYTES,
     Around,
@@ -31,6 +31,7 @@ from dicomframe.dicom.scopes import (
     DataSet,
     Job,
     Scopes,
+    Sequence,
     Step,
     cut_header,
     past_bound,
@@ -55,13 +56,13 @@ class Walk(Scopes):
         The fragments of that value, if it is encapsulated.
     """
 
-    def __init__(self, job: Job, position: int, encoding: Encoding) -> None:
-        super().__init__(job, position, encoding)
+    def __init__(self, job: Job, position: int, context: Context) -> None:
+        super().__init__(job, position, context)
         self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
         self._only_group: int | None = None
         self._is_plain = not self._inspection.is_on
-        self._fragmented: tuple[Entry, int] | None = None
+        self._fragmented: tuple[DataSet, Entry, int] | None = None
         self._has_invalid_vr = False
 
     def run(self) -> Generator[Request, bytes, None]:
@@ -72,12 +73,12 @@ class Walk(Scopes):
         Damage
             ``truncated``, ``malformed`` or ``too_large``.
         """
-        while not self._done:
+        while self._scope is not None:
             try:
-                self._step()
+                self._step(self._scope)
             except NotAtHand as wanted:
-                if self.elements + len(self._data_set.members) > self._limits.elements:
-                    raise too_large("elements", self._limits.elements, self.position) from None
+                if isinstance(self._scope, DataSet):
+                    self._count(len(self._scope.members))
                 yield from self._window.fill(self.position, wanted.stop)
             if self._fragmented is not None:
                 yield from self._take_fragments(*self._fragmented)
@@ -87,11 +88,6 @@ class Walk(Scopes):
         """End where another group begins."""
         self._only_group, self._is_plain = group, False
 
-    def resume(self, context: Context, last_tag: int = -1) -> None:
-        """Be told of what stood before `position`; to be called before anything is taken."""
-        self._root.context = context
-        self._root.last_tag = last_tag
-
     def take(self) -> bool:
         """Take one element of the root with all that it holds; False if it is not at hand.
 
@@ -100,11 +96,11 @@ class Walk(Scopes):
         trace = self.trace
         try:
             if trace is not None:
-                self._run_plain()
-            self._take_element()
+                self._run_plain(self.root)
+            self._take_element(self.root)
             self.trace = None
-            while self._sequences and self._fragmented is None:
-                self._step()
+            while self._scope not in (self.root, None) and self._fragmented is None:
+                self._step(self._scope)
         except NotAtHand:
             return False
         finally:
@@ -121,24 +117,23 @@ class Walk(Scopes):
             return None
         return self.trace
 
-    def _step(self) -> None:
-        if self._between_items:
-            self._take_item()
+    def _step(self, scope: DataSet | Sequence) -> None:
+        if isinstance(scope, Sequence):
+            self._take_item(scope)
             return
         if self._is_plain and self.pixels is None:
-            self._run_plain()
-        self._take_element()
+            self._run_plain(scope)
+        self._take_element(scope)
 
-    def _run_plain(self) -> None:
+    def _run_plain(self, data_set: DataSet) -> None:
         """Take plain elements that lie whole in the window; stop before any other.
 
         With a trace those that are noted count as others, and a few are taken at once.
         """
-        data_set, encoding, trace = self._data_set, self._encoding, self.trace
-        buffer, base = self._window.buffer, self._window.base
-        table = table_of(encoding)
+        buffer, base, trace = self._window.buffer, self._window.base, self.trace
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
-        charset, order = context.charset, encoding.order
+        encoding, charset = context.encoding, context.charset
+        table, order = table_of(encoding), encoding.order
         longest = self._limits.most_inline_bytes_of_any
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
@@ -170,30 +165,30 @@ class Walk(Scopes):
         self.position = base + position
         data_set.last_tag = last_tag
 
-    def _take_element(self) -> None:
+    def _take_element(self, data_set: DataSet) -> None:
         """Take one element, whatever it is."""
-        window, data_set, at = self._window, self._data_set, self.position
-        is_root, bound, (explicit, order) = data_set is self._root, data_set.bound, self._encoding
+        window, at, encoding = self._window, self.position, data_set.context.encoding
+        is_root, bound, (explicit, order) = data_set is self.root, data_set.bound, encoding
         head = window.peek(at, 12) if at < bound else b""
         is_over = is_root and self._only_group not in (None, read_tag(head, order) >> 16)
         if at >= bound or is_over:
-            return self._end_data_set()
+            return self._end_data_set(data_set)
         if at + 8 > bound:
-            if not is_root or not is_padding(head[: bound - at], self._encoding):
+            if not is_root or not is_padding(head[: bound - at], encoding):
                 raise cut_header(at, bound, window.size)
             return self._end_at_trailing()
-        entry = table_of(self._encoding)[head[: 6 if explicit else 4]]
+        entry = table_of(encoding)[head[: 6 if explicit else 4]]
         kind, tag = entry.kind, entry.tag
         self._has_invalid_vr = kind == Kind.INVALID_VR
         if kind == Kind.DELIMITER:
-            return self._take_delimiter(tag, int.from_bytes(head[4:8], order))
+            return self._take_delimiter(data_set, tag, int.from_bytes(head[4:8], order))
         if is_root and (self._has_invalid_vr or tag <= data_set.last_tag or self.pixels):
             tail = window.peek(at, TAIL_BYTES)
             if not tail.strip(b"\0"):
                 tail = window.peek(at, MOST_PADDING_BYTES)
-            if is_trailing(tail, at, self._encoding, after_pixels=self.pixels is not None):
+            if is_trailing(tail, at, encoding, after_pixels=self.pixels is not None):
                 return self._end_at_trailing()
-        header_bytes, content = entry.header_bytes, self._encoding
+        header_bytes, content = entry.header_bytes, encoding
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
         if self._has_invalid_vr:
             rest = window.peek(at, INVALID_VR_BYTES)
@@ -206,30 +201,33 @@ class Walk(Scopes):
             if length == UNDEFINED and vr not in _FRAGMENTED_VRS:
                 vr = "SQ"
             entry = make_entry(tag, vr, content)
-        return self._take_value(entry, at + header_bytes, length, content)
+        return self._take_value(data_set, entry, at + header_bytes, length, content)
 
-    def _take_value(self, entry: Entry, start: int, length: int, content: Encoding) -> None:
+    def _take_value(
+        self, data_set: DataSet, entry: Entry, start: int, length: int, content: Encoding
+    ) -> None:
         """Take an element whose header is read and whose VR is settled."""
-        window, data_set, at = self._window, self._data_set, self.position
+        window, at, context = self._window, self.position, data_set.context
         tag, vr = entry.tag, entry.vr
         if self.trace is not None:
-            around = data_set.context.around(self._encoding)
+            around = context.around(context.encoding)
             step = Step(at, start, length, entry, content, around, self._has_invalid_vr)
             self.trace.append(step)
-        is_pixels = entry.kind == Kind.PIXELS and data_set is self._root
+        is_pixels = entry.kind == Kind.PIXELS and data_set is self.root
         if is_pixels and self.pixels is not None and tag == self.pixels[0]:
             raise malformed(f"{tag_name(tag)} comes a second time", at)
         is_delimited = length == UNDEFINED
         if is_delimited and vr in _FRAGMENTED_VRS:
-            self._fragmented = entry, start
+            self._fragmented = data_set, entry, start
             return
         if is_delimited and vr != "SQ":
             raise malformed(f"{tag_name(tag)} of VR {vr} has an undefined length", at)
         stop = data_set.bound if is_delimited else start + length
         if stop > data_set.bound:
             raise past_bound(f"{tag_name(tag)} of VR {vr}", length, at, stop, window.size)
-        if vr == "SQ" and (is_delimited or content == self._encoding):
-            self._open_sequence(entry, start, stop, content, delimited=is_delimited)
+        if vr == "SQ" and (is_delimited or content == context.encoding):
+            around = context.around(content)
+            self._open_sequence(Sequence(entry, stop, is_delimited, data_set, around), start)
             return
         if is_pixels or length > self._limits.most_inline_bytes(vr):
             window.pass_over(length)
@@ -243,15 +241,17 @@ class Walk(Scopes):
             if entry.kind == Kind.GROUP_LENGTH:
                 self._inspection.see_group_length(tag, raw, stop, content.order)
             else:
-                member = self._encode(entry, raw, start, content)
+                member = self._encode(context, entry, raw, start, content)
                 data_set.append(tag, member, self._inspection)
         self.position = stop
 
-    def _encode(self, entry: Entry, raw: bytes, start: int, content: Encoding) -> bytes:
+    def _encode(
+        self, context: Context, entry: Entry, raw: bytes, start: int, content: Encoding
+    ) -> bytes:
         kind, tag, prefix, encode, vr = entry[:5]
-        context, unknown = self._data_set.context, make_entry(entry.tag, "UN", content)
+        unknown = make_entry(tag, "UN", content)
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
-            member = self._embed_sequence(entry, raw, start, content)
+            member = self._embed_sequence(context.around(content), entry, raw, start)
             if member is None and len(raw) > self._limits.inline_binary_bytes:
                 return unknown.prefix + self._bulk.rest(start, len(raw))
             return member or unknown.prefix + encode_inline_binary(raw, context.charset)
@@ -263,68 +263,60 @@ class Walk(Scopes):
         except UnfitValue:
             return unknown.prefix + encode_inline_binary(raw, context.charset)
 
-    def _take_fragments(self, entry: Entry, start: int) -> Generator[Request, bytes, None]:
+    def _take_fragments(
+        self, data_set: DataSet, entry: Entry, start: int
+    ) -> Generator[Request, bytes, None]:
         """Take an encapsulated value up to its delimiter."""
-        window, data_set, tag = self._window, self._data_set, entry.tag
+        window, tag, encoding = self._window, entry.tag, data_set.context.encoding
         chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
         window.pass_over(chain.following - start)
-        if not self._encoding.explicit:
-            entry = make_entry(tag, "OB", self._encoding)  # PS3.5 section A.4
+        if not encoding.explicit:
+            entry = make_entry(tag, "OB", encoding)  # PS3.5 section A.4
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
         data_set.append(tag, member, self._inspection)
-        if entry.kind == Kind.PIXELS and data_set is self._root:
+        if entry.kind == Kind.PIXELS and data_set is self.root:
             self.pixels = self.pixels or (tag, start, chain.stop)
             self.chain = self.chain or chain
         if chain.odd:
             self._inspection.add("odd_length", tag)
         self.position = chain.following
 
-    def _take_item(self) -> None:
+    def _take_item(self, sequence: Sequence) -> None:
         """Begin the next item of the innermost sequence, or end the sequence."""
-        sequence, at = self._sequences[-1], self.position
-        owner = sequence.entry.tag
+        at, owner, order = self.position, sequence.entry.tag, sequence.around.encoding.order
         if at >= sequence.bound:
             if sequence.delimited:
                 raise unclosed(owner, at, self._window.size)
-            self._end_sequence()
+            self._end_sequence(sequence)
             return
         head, size = self._window.peek(at, 8), self._window.size
         if at + 8 > sequence.bound:
             raise cut_header(at, sequence.bound, size)
-        tag = read_tag(head, self._encoding.order)
-        length = int.from_bytes(head[4:8], self._encoding.order)
+        tag, length = read_tag(head, order), int.from_bytes(head[4:8], order)
         if tag == ITEM:
-            self.elements += 1
-            if self.elements > self._limits.elements:
-                raise too_large("elements", self._limits.elements, at)
+            self.elements = self._count(1)
             delimited = length == UNDEFINED
             bound = sequence.bound if delimited else at + 8 + length
             if bound > sequence.bound:
                 raise past_bound(f"an item of {tag_name(owner)}", length, at, bound, size)
-            outer = sequence.parent.context
-            self._data_set = DataSet(bound, delimited, Context(outer.charset, outer.signed))
-            self._between_items = False
+            self._scope = DataSet(bound, delimited, sequence.around.context(), sequence)
             if self.trace is not None:
                 self.trace.append(ITEM_BEGINS)
         elif tag != SEQUENCE_END or length:
             raise malformed(f"{tag_name(owner)} holds {tag_name(tag)} where an item must begin", at)
         elif sequence.delimited:
-            self._end_sequence()
+            self._end_sequence(sequence)
         else:
             self._inspection.add("stray_delimiter", tag)
         self.position = at + 8
 
-    def _embed_sequence(
-        self, entry: Entry, raw: bytes, start: int, content: Encoding
-    ) -> bytes | None:
+    def _embed_sequence(self, around: Around, entry: Entry, raw: bytes, start: int) -> bytes | None:
         """Walk a sequence inside a UN value; None if the value holds none."""
         stop = start + len(raw)
         window = Window(raw, start, stop, self._limits)
-        inner = Walk(Job(window, self._bulk, self._limits), start, content)
-        inner._depth = self._depth + len(self._sequences)
-        outer = self._data_set.context
-        inner.resume(Context(outer.charset, outer.signed))
-        inner._open_sequence(entry, start, stop, content, delimited=False)
+        inner = Walk(Job(window, self._bulk, self._limits), start, around.context())
+        inner._depth = self._depth
+        inner._open_sequence(Sequence(entry, stop, False, inner.root, around), start)
         try:
             for _ in inner.run():
                 return None
@@ -333,4 +325,4 @@ class Walk(Scopes):
                 raise
             return None
         self.elements += inner.elements
-        return inner.members[0]
+        return inner.root.members[0]

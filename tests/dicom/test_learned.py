@@ -179,9 +179,9 @@ def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPa
     walked = []
     take_item = Walk._take_item
 
-    def count(self: Any) -> int:
+    def count(self: Walk, sequence: Any) -> None:
         walked.append(self)
-        return take_item(self)
+        take_item(self, sequence)
 
     monkeypatch.setattr(Walk, "_take_item", count)
     for delimited in (True, False):
