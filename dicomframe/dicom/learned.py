@@ -78,9 +78,9 @@ class Learned:
 
     def walk(self, job: Job, position: int, context: Context) -> Walk:
         """Return a walk that uses what was learned of elements and items."""
-        if not self.has_templates:
-            return MemoWalk(self.memo, job, position, context)
-        return ItemWalk(self.items, job, position, context)
+        if self.has_templates:
+            return ItemWalk(self.items, job, position, context)
+        return MemoWalk(self.memo, job, position, context)
 
     def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file of `size` bytes with those before, and learn from it.

@@ -22,7 +22,7 @@ from dicomframe.dicom.links import Lesson, Mode, Part, Slot
 from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
-from dicomframe.dicom.values import UnfitValue, encode_number_text, plain_ends
+from dicomframe.dicom.values import encode_number_text, plain_ends
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
 
@@ -92,15 +92,15 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
     walk.root.last_tag = last_tag
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
-    head_bytes, is_told = len(window.buffer), last_tag >= AVAILABLE_SYNTAX
+    head_bytes = len(window.buffer)
     for step, stop, member in _walk_root(walk):
         if not _is_usual(step, at, last_tag):
             return
         entry, cut = step.entry, step.length_at
         tag, kind = entry.tag, entry.kind
-        if not is_told and tag >= AVAILABLE_SYNTAX:
+        if last_tag < AVAILABLE_SYNTAX <= tag:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
-            is_told, comma = True, b","
+            comma = b","
         if kind == Kind.PIXELS:
             if entry.vr != "SQ":
                 pixels = _slot(Mode.PIXELS, step, None)
@@ -108,26 +108,24 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
             return
         if member is None or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
-        text, told, mode = comma, member, Mode.VALUE
-        varies = is_settled and tag not in _CLASSES
+        text, told, mode, slot = comma, member, Mode.VALUE, None
+        varies, comma = is_settled and tag not in _CLASSES, b","
         if kind == Kind.GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
-            text, told, mode, varies = b"", b"", Mode.SILENT, varies and entry.vr == "UL"
+            text, told, mode, comma = b"", b"", Mode.SILENT, text
+            varies = varies and entry.vr == "UL"
+        elif kind == Kind.SEQUENCE:
+            mode, varies = Mode.SEQUENCE, varies and step.content == encoding
+        elif kind == Kind.PLAIN and told.startswith(entry.prefix):
+            text, told = text + entry.prefix, told[len(entry.prefix) :]
         else:
-            comma = b","
-            if kind == Kind.SEQUENCE:
-                mode, varies = Mode.SEQUENCE, varies and step.content == encoding
-            elif kind == Kind.PLAIN and told.startswith(entry.prefix):
-                text, told = text + entry.prefix, told[len(entry.prefix) :]
-            else:
-                varies, noted = False, tuple(context.noted.items())
-        slot = None
+            varies, noted = False, tuple(context.noted.items())
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
             slot = _slot(mode, step, here, limits.most_inline_bytes(entry.vr))
         yield _lesson(tag, at, cut, stop, text, told, slot)
         last_tag, at, is_settled = tag, stop, True
     if at == window.size == head_bytes:
-        if not is_told:
+        if last_tag < AVAILABLE_SYNTAX:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
         yield _lesson(_LAST_TAG, at, at, at, b"}", b"", _END)
 
@@ -207,47 +205,41 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
     """Yield the elements of an item and of all in it; it was walked, and became `told`.
 
     Lengths stay, so that an item whose bytes fit keeps within itself and what is in it. Nothing
-    comes if it is not for templates.
+    comes if it is not for templates: each element must be found in `told` as it is encoded here,
+    one behind the other, and so all of them are, or none is left for the last.
     """
-    is_delimited = raw[4:8] == b"\xff\xff\xff\xff"
-    end = len(raw) - 8 if is_delimited else len(raw)
-    window = Window(raw[:end], 0, end, limits)
-    walk = Walk(Job(window, NO_BULK, limits), 8, around.context())
-    trace = walk.trace_all() or []
+    end = len(raw) - 8 if raw[4:8] == b"\xff\xff\xff\xff" else len(raw)  # without its delimiter
+    walk = Walk(Job(Window(raw[:end], 0, end, limits), NO_BULK, limits), 8, around.context())
     lessons: list[Lesson] = []
-    text, last_tags, start, depth = b"{", [-1], 0, 0
-    for number, step in enumerate(trace):
+    last_tags, start, said, depth = [-1], 0, 0, 0
+    trace = walk.trace_all()
+    if trace is None:
+        return
+    for step in trace:
+        if step == ITEM_BEGINS:
+            last_tags.append(-1)
+        elif step == ITEM_ENDS:
+            last_tags.pop()
         if not isinstance(step, Step):
-            if step == ITEM_BEGINS:
-                text += b",{" if text[-1:] == b"}" else b"{"
-                last_tags.append(-1)
-            elif step == ITEM_ENDS:
-                text += b"}"
-                last_tags.pop()
-            elif trace[number - 1] == ITEM_ENDS:
-                text += b"]}"
             continue
-        entry = step.entry
-        tag = entry.tag
-        is_special = tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH or step.has_invalid_vr
-        if is_special or tag <= last_tags[-1] or step.content != around.encoding:
+        entry, stop = step.entry, step.value_at + step.length
+        is_special = entry.tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH
+        if is_special or not _is_usual(step, step.at, last_tags[-1]):
             return
-        text += (b"" if last_tags[-1] < 0 else b",") + entry.prefix
-        last_tags[-1] = tag
+        if step.content != around.encoding:
+            return
+        last_tags[-1] = entry.tag
         if entry.vr == "SQ":
             depth = max(depth, len(last_tags))
-            text += b',"Value":[' if trace[number + 1] == ITEM_BEGINS else b"}"
             continue
-        stop = step.value_at + step.length
         try:
             rest = entry.encode(raw[step.value_at : stop], step.around.charset)
-        except UnfitValue:
+            cut = told.index(entry.prefix + rest, said) + len(entry.prefix)
+        except ValueError:
             return
         slot = _slot(Mode.VALUE, step, None, step.length) if entry.kind == Kind.PLAIN else None
-        lessons.append(_lesson(tag, start, step.value_at, stop, text, rest, slot))
-        text, start = b"", stop
-    ending = _END._replace(elements=walk.elements, depth=depth)
-    stop = len(raw)
-    lessons.append(_lesson(_LAST_TAG, start, stop, stop, text + b"}", b"", ending))
-    if b"".join([part.text + part.json for *_, (part,) in lessons]) == told:
-        yield from lessons
+        lessons.append(_lesson(entry.tag, start, step.value_at, stop, told[said:cut], rest, slot))
+        start, said = stop, cut + len(rest)
+    ending, stop = _END._replace(elements=walk.elements, depth=depth), len(raw)
+    lessons.append(_lesson(_LAST_TAG, start, stop, stop, told[said:], b"", ending))
+    yield from lessons

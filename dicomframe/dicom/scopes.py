@@ -141,7 +141,7 @@ class Step(NamedTuple):
         return self.value_at - self.entry.length_bytes
 
 
-ITEM_BEGINS, ITEM_ENDS, SEQUENCE_ENDS = b"{", b"}", b"]"
+ITEM_BEGINS, ITEM_ENDS = b"{", b"}"
 """What a trace holds between the steps."""
 
 
@@ -186,8 +186,6 @@ class Scopes:
         self._depth -= 1
         self._scope = sequence.parent
         sequence.parent.append(sequence.entry.tag, sequence.member(), self._inspection)
-        if self.trace is not None:
-            self.trace.append(SEQUENCE_ENDS)
 
     def _end_data_set(self, data_set: DataSet) -> None:
         """End the innermost data set: put its members in order, keep the first of each tag."""

@@ -108,14 +108,12 @@ class Walk(Scopes):
         return self._fragmented is None
 
     def trace_all(self) -> list[Step | bytes] | None:
-        """Walk what is at hand whole; return what was met, None if it is broken."""
+        """Walk what is at hand, whole, and return what was met; None if it is broken."""
         self.trace = []
         try:
-            for _ in self.run():
-                return None
+            return None if any(True for _ in self.run()) else self.trace
         except Damage:
             return None
-        return self.trace
 
     def _step(self, scope: DataSet | Sequence) -> None:
         if isinstance(scope, Sequence):
