@@ -22,7 +22,7 @@ from dicomframe.dicom.links import Lesson, Mode, Part, Slot
 from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
-from dicomframe.dicom.values import encode_number_text, plain_ends
+from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
 
@@ -96,7 +96,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
     for step, stop, member in _walk_root(walk):
         if not _is_usual(step, at, last_tag):
             return
-        entry, cut = step.entry, step.length_at
+        entry, cut = step.entry, step.value_at - step.entry.length_bytes
         tag, kind = entry.tag, entry.kind
         if last_tag < AVAILABLE_SYNTAX <= tag:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
@@ -152,10 +152,11 @@ def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
         if not isinstance(step, Step) or not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
+        cut = step.value_at - step.entry.length_bytes
         if step.entry.kind in (Kind.PLAIN, Kind.GROUP_LENGTH):
             uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
             slot = _slot(Mode.SILENT, step, Place(step.content, uid, (), last_tag, b"{"))
-        yield _lesson(last_tag, start, step.length_at, at, b"", b"", slot)
+        yield _lesson(last_tag, start, cut, at, b"", b"", slot)
         start = at
 
 
@@ -174,7 +175,7 @@ def _lesson(
 def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot:
     """Return how an element varies; also its length, unless that is its `longest`."""
     entry = step.entry
-    if mode == Mode.VALUE and plain_ends(entry.encode)[0]:
+    if mode == Mode.VALUE and entry.encode in PLAIN_ENDS:
         mode = Mode.NUMBERS if entry.encode is encode_number_text else Mode.TEXT
     length_bytes = entry.length_bytes if place or mode == Mode.PIXELS else 0
     return Slot(mode, entry, length_bytes, longest, step.around, place)

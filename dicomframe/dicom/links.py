@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from typing import NamedTuple, TypeAlias
 
 from dicomframe.dicom.elements import Around, Entry
-from dicomframe.dicom.values import plain_ends
+from dicomframe.dicom.values import PLAIN_ENDS
 
 
 class Mode:
@@ -97,7 +97,7 @@ class Link:
             parts[-1] = parts[-1]._replace(json=b"")
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
         mode, entry, length_bytes, longest = slot[:4]
-        opening, closing = plain_ends(entry.encode)
+        opening, closing = PLAIN_ENDS.get(entry.encode, (b"", b""))
         unpack_length = entry.unpack_length
         texts = text, text + opening, closing
         self.at_hand = (run, len(run), mode, *texts, length_bytes, unpack_length, longest, after)

@@ -135,11 +135,6 @@ class Step(NamedTuple):
     around: Around
     has_invalid_vr: bool
 
-    @property
-    def length_at(self) -> int:
-        """Where its length field begins."""
-        return self.value_at - self.entry.length_bytes
-
 
 ITEM_BEGINS, ITEM_ENDS = b"{", b"}"
 """What a trace holds between the steps."""

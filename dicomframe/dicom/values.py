@@ -51,11 +51,6 @@ def get_encoder(vr: str, order: ByteOrder) -> Encoder:
     return _ENCODERS[order].get(vr, encode_inline_binary)
 
 
-def plain_ends(encode: Encoder) -> tuple[bytes, bytes]:
-    """Return what an encoder puts before plain text or numbers and behind; empty for others."""
-    return _PLAIN_ENDS.get(encode, (b"", b""))
-
-
 def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
     """Tell whether what encoders make of values without padding is their bytes between the ends.
 
@@ -106,11 +101,12 @@ def _text(
             return opening + raw + closing
         return _to_value(map(write, split(raw, charset)))
 
-    _PLAIN_ENDS[encode] = opening, closing
+    PLAIN_ENDS[encode] = opening, closing
     return encode
 
 
-_PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {}
+PLAIN_ENDS: dict[Encoder, tuple[bytes, bytes]] = {}
+"""What an encoder of text or numbers puts before a plain value and behind."""
 
 # By the default repertoire, many values.
 _ASCII = _text(lambda raw, _: raw.decode("latin-1").split("\\"))
@@ -140,7 +136,7 @@ def encode_number_text(raw: bytes, charset: Charset) -> bytes:
     return _to_value(map(_number_text, raw.split(b"\\")))
 
 
-_PLAIN_ENDS[encode_number_text] = b',"Value":[', b"]}"
+PLAIN_ENDS[encode_number_text] = b',"Value":[', b"]}"
 
 
 def _number_text(raw: bytes) -> bytes:
