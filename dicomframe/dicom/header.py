@@ -190,10 +190,7 @@ class Parser:
         else:
             feed(walk.run(), inflated.read)
         members = walk.root.members
-        place = length = None
-        if walk.pixels is not None:
-            _, place, stop = walk.pixels
-            length = stop - place
+        _, place, length = walk.pixels or (0, None, None)
         if inspection.is_on:
             inspection.see_pixels(members, length, encapsulated=walk.chain is not None)
             if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:

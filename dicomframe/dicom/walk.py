@@ -51,7 +51,7 @@ class Walk(Scopes):
     Attributes
     ----------
     pixels : tuple of int or None
-        The tag of Pixel Data, and where its value starts and stops in the file.
+        The tag of Pixel Data, where its value starts in the file, and its length.
     chain : FragmentChain or None
         The fragments of that value, if it is encapsulated.
     """
@@ -233,7 +233,7 @@ class Walk(Scopes):
             member = entry.prefix + self._bulk.rest(start, length, turned_vr)
             data_set.append(tag, member, self._inspection)
             if is_pixels:
-                self.pixels = self.pixels or (tag, start, stop)
+                self.pixels = self.pixels or (tag, start, length)
         else:
             raw = window.peek(start, length)
             if entry.kind == Kind.GROUP_LENGTH:
@@ -273,7 +273,7 @@ class Walk(Scopes):
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
         data_set.append(tag, member, self._inspection)
         if entry.kind == Kind.PIXELS and data_set is self.root:
-            self.pixels = self.pixels or (tag, start, chain.stop)
+            self.pixels = self.pixels or (tag, start, chain.stop - start)
             self.chain = self.chain or chain
         if chain.odd:
             self._inspection.add("odd_length", tag)
