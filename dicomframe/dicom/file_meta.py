@@ -155,9 +155,9 @@ def settle_encoding(
             raise Damage("unsupported", "the transfer syntax is not known", start)
         raise malformed("the data set does not begin with a data element", start)
     if not meta.has_preamble:
-        inspection.add_number("no_preamble", 0)
+        inspection.add("no_preamble", 0, "d")
     if meta.walk is None:
-        inspection.add_number("no_file_meta", 0)
+        inspection.add("no_file_meta", 0, "d")
     if declared not in (None, written):
         inspection.add("transfer_syntax_mismatch", 0x00020010)
     if not uid or (declared != written and uid in UID_OF_ENCODING.values()):

@@ -20,9 +20,7 @@ class FragmentChain(NamedTuple):
     Attributes
     ----------
     stop : int
-        Where the sequence delimiter begins: the value ends there.
-    following : int
-        Where the next element begins.
+        Where the sequence delimiter begins, of 8 bytes: the value ends there.
     offset_table : tuple of int
         Where the value of the first item, the Basic Offset Table, starts and stops.
     odd : bool
@@ -32,7 +30,6 @@ class FragmentChain(NamedTuple):
     """
 
     stop: int
-    following: int
     offset_table: tuple[int, int]
     odd: bool
     starts: list[int]
@@ -76,7 +73,7 @@ def walk_fragments(
         if head[:4] == SEQUENCE_END:
             if length:
                 raise malformed(f"the sequence delimiter of {name} has a length", at)
-            return FragmentChain(at, at + 8, table, odd, starts)
+            return FragmentChain(at, table, odd, starts)
         if head[:4] != ITEM or length == UNDEFINED:
             detail = f"among the fragments of {name} there is no item and no delimiter"
             raise malformed(detail, at)

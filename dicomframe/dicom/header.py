@@ -179,7 +179,7 @@ class Parser:
                 deflated = yield (start, size)
             inflated = Inflated(deflated, start, limits)
             if inflated.trailing_bytes > 1:
-                inspection.add_number("trailing_bytes", inflated.trailing_bytes)
+                inspection.add("trailing_bytes", inflated.trailing_bytes, "d")
             first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
             window, start = Window(first, 0, inflated.size, limits), 0
         encoding, uid = settle_encoding(window, start, meta, inspection)
@@ -221,7 +221,7 @@ def _end(
         if length == UNDEFINED:
             if chain is None:
                 return None
-            length, following = chain.stop - place, chain.following
+            length, following = chain.stop - place, chain.stop + 8
             if not slot.around.encoding.explicit:
                 entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
         if following == size:

@@ -83,15 +83,9 @@ class Inspection:
         self._codes = WARNINGS if self.is_on else ()
         self._group_end = None
 
-    def add(self, code: str, tag: int) -> None:
-        """Tell of something strange about an element."""
-        self._add(code, f"{code}:{tag:08X}")
-
-    def add_number(self, code: str, number: int) -> None:
-        """Tell of something strange that a number measures, in bytes."""
-        self._add(code, f"{code}:{number}")
-
-    def _add(self, code: str, warning: str) -> None:
+    def add(self, code: str, subject: int, form: str = "08X") -> None:
+        """Tell of something strange about an element, by its tag, or of so many bytes (``"d"``)."""
+        warning = f"{code}:{subject:{form}}"
         is_new = len(self.warnings) < _MOST_WARNINGS and warning not in self.warnings
         if is_new and code in self._codes:
             self.warnings.append(warning)
@@ -104,9 +98,7 @@ class Inspection:
         if not self.is_on:
             return
         if is_root and self._group_end is not None and tag >> 16 != self._group_end[0] >> 16:
-            if at != self._group_end[1]:
-                self.add("group_length", self._group_end[0])
-            self._group_end = None
+            self.see_end(at)
         if entry.kind == Kind.INVALID_VR:
             self.add("invalid_vr", tag)
         elif explicit and entry.vr != "UN":
@@ -117,9 +109,10 @@ class Inspection:
             self.add("odd_length", tag)
 
     def see_end(self, at: int) -> None:
-        """Look at the end of the data set, against the last group length."""
+        """Look at the end of a group or of the data set, against the last group length."""
         if self._group_end is not None and at != self._group_end[1]:
             self.add("group_length", self._group_end[0])
+        self._group_end = None
 
     def see_group_length(self, tag: int, raw: bytes, stop: int, order: ByteOrder) -> None:
         """Look at a group length (PS3.5 section 7.2)."""
@@ -167,9 +160,9 @@ class Inspection:
             expected = (values * bits + 7) // 8
             expected += expected & 1
             if bits and length < expected:
-                self.add_number("short_pixel_data", expected - length)
+                self.add("short_pixel_data", expected - length, "d")
             elif bits and length > expected:
-                self.add_number("long_pixel_data", length - expected)
+                self.add("long_pixel_data", length - expected, "d")
 
     def see_offset_table(self, table: bytes, starts: list[int]) -> None:
         """Look at a Basic Offset Table: each entry must be the start of a fragment (A.4)."""

@@ -73,7 +73,8 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
     Damage
         What the walk raises.
     """
-    place, at, is_settled = trail.place, trail.position, True
+    place = trail.passed[-1].slot.place if trail.passed else None
+    at, is_settled = trail.position, True
     if not isinstance(place, Place) or place.tag >> 16 == 2:
         meta = file_meta_at_hand(window, limits)
         if meta is None or not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:

@@ -197,7 +197,7 @@ class Scopes:
             self.trace.append(ITEM_ENDS)
 
     def _end_at_trailing(self) -> None:
-        self._inspection.add_number("trailing_bytes", self._window.size - self.position)
+        self._inspection.add("trailing_bytes", self._window.size - self.position, "d")
         self._end_data_set(self.root)
 
     def _take_delimiter(self, data_set: DataSet, tag: int, length: int) -> None:

@@ -153,11 +153,6 @@ class Trail:
         slot = self.passed[-1].slot
         return slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
 
-    @property
-    def place(self) -> Hashable | None:
-        """The place at which it stands, None at the beginning."""
-        return self.passed[-1].slot.place if self.passed else None
-
     def told(self, number: int) -> bytes:
         """Return what the value behind a link became that was passed."""
         told = b"".join(self.pieces[3 * number : 3 * number + 3])

@@ -267,7 +267,7 @@ class Walk(Scopes):
         """Take an encapsulated value up to its delimiter."""
         window, tag, encoding = self._window, entry.tag, data_set.context.encoding
         chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
-        window.pass_over(chain.following - start)
+        window.pass_over(chain.stop + 8 - start)
         if not encoding.explicit:
             entry = make_entry(tag, "OB", encoding)  # PS3.5 section A.4
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
@@ -277,7 +277,7 @@ class Walk(Scopes):
             self.chain = self.chain or chain
         if chain.odd:
             self._inspection.add("odd_length", tag)
-        self.position = chain.following
+        self.position = chain.stop + 8
 
     def _take_item(self, sequence: Sequence) -> None:
         """Begin the next item of the innermost sequence, or end the sequence."""
