@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from dicomframe.dicom.dictionary import VRS, lookup_vr
 from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.values import ByteOrder
 
 
-class Encoding(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)  # a key of many tables: told apart by identity
+class Encoding:
     """Say whether elements carry their VR, and the order of the bytes."""
 
     explicit: bool

@@ -6,9 +6,11 @@ import json
 import re
 from contextlib import suppress
 from datetime import date
+from functools import partial
 
 from dicomframe.dicom.dictionary import lookup_vr
 from dicomframe.dicom.elements import Entry, Kind
+from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
@@ -44,16 +46,17 @@ _ONE_VALUE_VRS = frozenset({"LT", "ST", "UT", "UR"})
 _TIME = r"(?:[01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?"
 _DAY = rf"(?:0[1-9]|[12]\d|3[01])(?:{_TIME})?"
 _MOMENT = rf"\d{{4}}(?:(?:0[1-9]|1[0-2])(?:{_DAY})?)?(?:[+-]\d{{4}})?"
+_compile = partial(re.compile, flags=re.ASCII)
 _VALUE = {
-    "AE": r"[ -\[\]-~]{1,16}",
-    "AS": r"\d{3}[DWMY]",
-    "CS": r"[A-Z0-9 _]{1,16}",
-    "DA": r"\d{8}|\d{4}\.\d\d\.\d\d",
-    "DS": r"(?=.{1,16}$) *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? *",
-    "DT": _MOMENT,
-    "IS": r"(?=.{1,12}$) *[+-]?\d+ *",
-    "TM": _TIME,
-    "UI": r"(?=.{1,64}$)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*",
+    "AE": _compile(r"[ -\[\]-~]{1,16}"),
+    "AS": _compile(r"\d{3}[DWMY]"),
+    "CS": _compile(r"[A-Z0-9 _]{1,16}"),
+    "DA": _compile(r"\d{8}|\d{4}\.\d\d\.\d\d"),
+    "DS": _compile(r"(?=.{1,16}$) *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)? *"),
+    "DT": _compile(_MOMENT),
+    "IS": _compile(r"(?=.{1,12}$) *[+-]?\d+ *"),
+    "TM": _compile(_TIME),
+    "UI": _compile(r"(?=.{1,64}$)(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*"),
 }
 _CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")
 _LONGEST = {"LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
@@ -91,17 +94,15 @@ class Inspection:
             self.warnings.append(warning)
 
     def see_header(
-        self, entry: Entry, length: int, at: int, *, is_root: bool, explicit: bool
+        self, entry: Entry, length: int, at: int, encoding: Encoding, *, is_root: bool
     ) -> None:
         """Look at the header of an element that begins at byte `at` of the file."""
         tag = entry.tag
-        if not self.is_on:
-            return
         if is_root and self._group_end is not None and tag >> 16 != self._group_end[0] >> 16:
             self.see_end(at)
         if entry.kind == Kind.INVALID_VR:
             self.add("invalid_vr", tag)
-        elif explicit and entry.vr != "UN":
+        elif encoding.explicit and entry.vr != "UN":
             expected = lookup_vr(tag)
             if expected is not None and entry.vr not in expected.split(" or "):
                 self.add("vr_mismatch", tag)
@@ -116,12 +117,11 @@ class Inspection:
 
     def see_group_length(self, tag: int, raw: bytes, stop: int, order: ByteOrder) -> None:
         """Look at a group length (PS3.5 section 7.2)."""
-        self._group_end = (tag, stop + int.from_bytes(raw, order))
+        if self.is_on:
+            self._group_end = (tag, stop + int.from_bytes(raw, order))
 
     def see_value(self, tag: int, vr: str, raw: bytes, charset: Charset) -> None:
         """Look at a value (PS3.5 section 6.2)."""
-        if not self.is_on:
-            return
         if vr in _VALUE or vr in _TEXT_VRS or vr == "UR":
             self._see_text(tag, vr, raw.rstrip(b" \0"), charset)
         elif len(raw) % (4 if vr == "AT" else word_bytes(vr)):
@@ -187,7 +187,7 @@ def _number(members: list[bytes], tag: int, default: int = 0) -> int:
 
 def _is_valid(vr: str, value: str) -> bool:
     if vr in _VALUE:
-        if re.fullmatch(_VALUE[vr], value, re.ASCII) is None:
+        if _VALUE[vr].fullmatch(value) is None:
             return False
         if vr == "DA":
             with suppress(ValueError):

@@ -82,17 +82,18 @@ class Link:
     """A run that stays, its JSON, and what varies behind it; then `after` comes.
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. `at_hand` is what `follow` needs: a plain tuple, which is the fastest to
-    take apart.
+    as its `slot` tells. `members` finds them by tag, once one was asked for. `at_hand` is what
+    `follow` needs: a plain tuple, which is the fastest to take apart.
     """
 
-    __slots__ = ("after", "at_hand", "parts", "run", "slot", "text")
+    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
 
     def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> None:
         self.run = run
         self.parts = parts
         self.slot = slot
         self.after = after
+        self.members: dict[int, Part] = {}
         if len(parts[-1].json) > _PART_BYTES:  # it varies, and is not needed
             parts[-1] = parts[-1]._replace(json=b"")
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])

@@ -81,7 +81,7 @@ class _Table(dict[bytes, _Known]):
         super().__init__()
         self._memo = memo
         self._entries = EntryTable(encoding)
-        self._explicit, self._order = encoding
+        self._explicit, self._order = encoding.explicit, encoding.order
 
     def __missing__(self, key: bytes) -> _Known:
         entry = self._entries[key[:6] if self._explicit else key[:4]]

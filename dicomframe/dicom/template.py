@@ -163,8 +163,10 @@ class Trail:
         for number, link in enumerate(self.passed):
             if tag > link.parts[-1].tag:
                 continue
-            part = next((part for part in link.parts if part.tag >= tag), link.parts[-1])
-            if part.tag != tag:
+            if not link.members:
+                link.members = {part.tag: part for part in reversed(link.parts)}
+            part = link.members.get(tag)
+            if part is None:
                 return None
             json = self.told(number) if part is link.parts[-1] else part.json
             return (part.text + json)[1:] or None

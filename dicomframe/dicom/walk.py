@@ -166,7 +166,7 @@ class Walk(Scopes):
     def _take_element(self, data_set: DataSet) -> None:
         """Take one element, whatever it is."""
         window, at, encoding = self._window, self.position, data_set.context.encoding
-        is_root, bound, (explicit, order) = data_set is self.root, data_set.bound, encoding
+        is_root, bound, order = data_set is self.root, data_set.bound, encoding.order
         head = window.peek(at, 12) if at < bound else b""
         is_over = is_root and self._only_group not in (None, read_tag(head, order) >> 16)
         if at >= bound or is_over:
@@ -175,7 +175,7 @@ class Walk(Scopes):
             if not is_root or not is_padding(head[: bound - at], encoding):
                 raise cut_header(at, bound, window.size)
             return self._end_at_trailing()
-        entry = table_of(encoding)[head[: 6 if explicit else 4]]
+        entry = table_of(encoding)[head[: 6 if encoding.explicit else 4]]
         kind, tag = entry.kind, entry.tag
         self._has_invalid_vr = kind == Kind.INVALID_VR
         if kind == Kind.DELIMITER:
@@ -191,10 +191,11 @@ class Walk(Scopes):
         if self._has_invalid_vr:
             rest = window.peek(at, INVALID_VR_BYTES)
             header_bytes, length = measure_invalid_vr(rest, bound - at, content, tag, at)
-        self._inspection.see_header(entry, length, at, is_root=is_root, explicit=explicit)
+        if self._inspection.is_on:
+            self._inspection.see_header(entry, length, at, encoding, is_root=is_root)
         if kind >= Kind.BY_CONTEXT:
             vr = data_set.context.resolve_vr(tag)
-            if explicit and kind == Kind.BY_CONTEXT:
+            if encoding.explicit and kind == Kind.BY_CONTEXT:
                 content = IMPLICIT_LITTLE  # the bytes of UN (PS3.5 section 6.2.2)
             if length == UNDEFINED and vr not in _FRAGMENTED_VRS:
                 vr = "SQ"
@@ -247,19 +248,21 @@ class Walk(Scopes):
         self, context: Context, entry: Entry, raw: bytes, start: int, content: Encoding
     ) -> bytes:
         kind, tag, prefix, encode, vr = entry[:5]
-        unknown = make_entry(tag, "UN", content)
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
             member = self._embed_sequence(context.around(content), entry, raw, start)
+            prefix = make_entry(tag, "UN", content).prefix
             if member is None and len(raw) > self._limits.inline_binary_bytes:
-                return unknown.prefix + self._bulk.rest(start, len(raw))
-            return member or unknown.prefix + encode_inline_binary(raw, context.charset)
+                return prefix + self._bulk.rest(start, len(raw))
+            return member or prefix + encode_inline_binary(raw, context.charset)
         if kind != Kind.PLAIN:
             context.note(kind, tag, raw, content.order)
-        self._inspection.see_value(tag, vr, raw, context.charset)
+        if self._inspection.is_on:
+            self._inspection.see_value(tag, vr, raw, context.charset)
         try:
             return prefix + encode(raw, context.charset)
         except UnfitValue:
-            return unknown.prefix + encode_inline_binary(raw, context.charset)
+            prefix = make_entry(tag, "UN", content).prefix
+            return prefix + encode_inline_binary(raw, context.charset)
 
     def _take_fragments(
         self, data_set: DataSet, entry: Entry, start: int

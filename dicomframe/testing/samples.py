@@ -64,7 +64,7 @@ def element(
     >>> element(0x00100040, "CS", "F")
     b'\x10\x00@\x00CS\x02\x00F '
     """
-    explicit, order = encoding
+    explicit, order = encoding.explicit, encoding.order
     if isinstance(value, int):
         value = value.to_bytes(2 if vr in ("US", "SS") else 4, order, signed=vr[0] == "S")
     if isinstance(value, str):
