@@ -146,7 +146,8 @@ class Parser:
             trail = self.learned.match(head, size, bulk, self.limits)
             header = None if trail is None else _end(trail, head, size, bulk)
             if header is not None:
-                return self._note(header, size)
+                self.learned.note_read(header.pixel_offset or size)
+                return header
         return self._read_on(Window(head, 0, size, self.limits), bulk, origin, trail)
 
     def _note(self, header: Header, size: int) -> Header:
