@@ -46,8 +46,6 @@ _KINDS = {
     0x00283002: Kind.LUT_DESCRIPTOR,
 } | dict.fromkeys(PIXEL_TAGS, Kind.PIXELS)
 
-_VRS = frozenset(vr.decode() for vr in VRS)
-_LONG_VRS = frozenset(vr.decode() for vr in LONG_VRS)
 _MOST_ENTRIES = 65536
 
 
@@ -72,6 +70,8 @@ class Entry(NamedTuple):
         8, or 12 for an explicit VR with a 32-bit length.
     unpack_length : callable
         Reads a length field at a place of a buffer.
+    encoding : Encoding
+        How the value is written.
     """
 
     kind: int
@@ -82,6 +82,7 @@ class Entry(NamedTuple):
     length_at: int
     header_bytes: int
     unpack_length: Callable[[bytes, int], tuple[int]]
+    encoding: Encoding
 
     @property
     def length_bytes(self) -> int:
@@ -100,11 +101,11 @@ def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     prefix = b'"%08X":{"vr":"%b"' % (tag, vr.encode())
     length_at, header_bytes = 4, 8
     if encoding.explicit:
-        length_at, header_bytes = (8, 12) if vr in _LONG_VRS else (6, 8)
+        length_at, header_bytes = (8, 12) if vr.encode() in LONG_VRS else (6, 8)
     encode = get_encoder(vr, encoding.order)
     form = ("<" if encoding.order == "little" else ">") + ("H" if length_at == 6 else "L")
     unpack_length: Any = struct.Struct(form).unpack_from
-    return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes, unpack_length)
+    return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes, unpack_length, encoding)
 
 
 class EntryTable(dict[bytes, Entry]):
@@ -126,7 +127,7 @@ class EntryTable(dict[bytes, Entry]):
             entry = make_entry(tag, "UN", self.encoding)._replace(kind=Kind.DELIMITER)
         elif vr == "UN" or " or " in vr:
             entry = make_entry(tag, "UN", self.encoding)._replace(kind=Kind.BY_CONTEXT)
-        elif vr in _VRS:
+        elif vr.encode() in VRS:
             entry = make_entry(tag, vr, self.encoding)
         else:
             return make_entry(tag, "UN", self.encoding)._replace(kind=Kind.INVALID_VR)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.damage import Damage, malformed, truncated
@@ -27,10 +27,14 @@ from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Request, Window
+from dicomframe.dicom.window import Reading, Window
 
 _MAGIC_AT = 128
 _HEAD_BYTES = 12
+
+
+Begin: TypeAlias = Callable[[Job, int, Context], Walk]
+"""Makes a walk."""
 
 
 class FileMeta(NamedTuple):
@@ -61,9 +65,7 @@ class FileMeta(NamedTuple):
         return None if self.walk is None else find_member(self.walk.root.members, tag)
 
 
-def read_file_meta(
-    job: Job, begin: Callable[[Job, int, Context], Walk] = Walk
-) -> Generator[Request, bytes, FileMeta]:
+def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     """Read up to the data set; the window begins with the file.
 
     `begin` makes the walk; a plain one keeps a trace.

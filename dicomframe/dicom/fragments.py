@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
-from dicomframe.dicom.window import NotAtHand, Request, Window
+from dicomframe.dicom.window import NotAtHand, Reading, Window
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = b"\xfe\xff\x00\xe0"
@@ -37,7 +36,7 @@ class FragmentChain(NamedTuple):
 
 def walk_fragments(
     window: Window, position: int, bound: int, tag: int, most: int
-) -> Generator[Request, bytes, FragmentChain]:
+) -> Reading[FragmentChain]:
     """Walk item by item to the sequence delimiter; the fragments themselves are not read.
 
     Parameters

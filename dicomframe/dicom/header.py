@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
@@ -22,7 +21,7 @@ from dicomframe.dicom.members import find_member, replace_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import NotAtHand, Request, Window, feed
+from dicomframe.dicom.window import NotAtHand, Reading, Request, Window, feed
 
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
@@ -67,10 +66,6 @@ class Header:
         return None if self._meta is None else self._meta.find(tag)
 
 
-Reading: TypeAlias = Generator[Request, bytes, Header]
-"""A parser at work: it yields ranges of a file, is sent their bytes and returns the header."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Parser:
     """Read the headers of files, one after the other; it knows no storage.
@@ -105,7 +100,7 @@ class Parser:
     limits: Limits = DEFAULT_LIMITS
     learned: Learned | None = None
 
-    def read(self, size: int, origin: str) -> Reading:
+    def read(self, size: int, origin: str) -> Reading[Header]:
         """Read the header of a file of `size` bytes, whose BulkDataURIs are to name `origin`.
 
         A generator: it yields the ranges it wants, ``(start, stop)``, and is sent exactly their
@@ -135,7 +130,7 @@ class Parser:
             first_bytes = self.learned.first_read_bytes
         return 0, min(size, first_bytes)
 
-    def begin(self, head: bytes, size: int, origin: str) -> Header | Reading:
+    def begin(self, head: bytes, size: int, origin: str) -> Header | Reading[Header]:
         """Return the header if `head`, the bytes of the first range, and templates tell it.
 
         Else what reads on, as `read` does.
@@ -158,7 +153,7 @@ class Parser:
 
     def _read_on(
         self, window: Window, bulk: BulkWriter, origin: str, trail: Trail | None
-    ) -> Reading:
+    ) -> Reading[Header]:
         """Walk a file, or the fragments alone if templates tell all up to them."""
         limits, size = self.limits, window.size
         if trail is not None and trail.has_fragments(window.buffer):

@@ -10,7 +10,6 @@ from functools import partial
 
 from dicomframe.dicom.dictionary import lookup_vr
 from dicomframe.dicom.elements import Entry, Kind
-from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
@@ -93,16 +92,14 @@ class Inspection:
         if is_new and code in self._codes:
             self.warnings.append(warning)
 
-    def see_header(
-        self, entry: Entry, length: int, at: int, encoding: Encoding, *, is_root: bool
-    ) -> None:
+    def see_header(self, entry: Entry, length: int, at: int, *, is_root: bool) -> None:
         """Look at the header of an element that begins at byte `at` of the file."""
         tag = entry.tag
         if is_root and self._group_end is not None and tag >> 16 != self._group_end[0] >> 16:
             self.see_end(at)
         if entry.kind == Kind.INVALID_VR:
             self.add("invalid_vr", tag)
-        elif encoding.explicit and entry.vr != "UN":
+        elif entry.encoding.explicit and entry.vr != "UN":
             expected = lookup_vr(tag)
             if expected is not None and entry.vr not in expected.split(" or "):
                 self.add("vr_mismatch", tag)

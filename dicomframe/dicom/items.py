@@ -66,7 +66,7 @@ class ItemWalk(MemoWalk):
 
     def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""
-        base = self._window.base
+        base, limits = self._window.base, self._limits
         trail = Trail(template.links, self.position - base)
         if not template.match(trail, self._window.buffer):
             return trail
@@ -74,11 +74,7 @@ class ItemWalk(MemoWalk):
         depth = self._depth + end.depth
         elements = self.elements + end.elements + 1
         stop = base + trail.position
-        if (
-            stop > sequence.bound
-            or depth > self._limits.nesting_depth
-            or elements > self._limits.elements
-        ):
+        if stop > sequence.bound or depth > limits.nesting_depth or elements > limits.elements:
             trail.position = -1
             return trail
         sequence.items.append(b"".join(trail.pieces))

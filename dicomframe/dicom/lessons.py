@@ -115,7 +115,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
             text, told, mode, comma = b"", b"", Mode.SILENT, text
             varies = varies and entry.vr == "UL"
         elif kind == Kind.SEQUENCE:
-            mode, varies = Mode.SEQUENCE, varies and step.content == encoding
+            mode, varies = Mode.SEQUENCE, varies and entry.encoding is encoding
         elif kind == Kind.PLAIN and told.startswith(entry.prefix):
             text, told = text + entry.prefix, told[len(entry.prefix) :]
         else:
@@ -156,7 +156,7 @@ def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
         cut = step.value_at - step.entry.length_bytes
         if step.entry.kind in (Kind.PLAIN, Kind.GROUP_LENGTH):
             uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
-            slot = _slot(Mode.SILENT, step, Place(step.content, uid, (), last_tag, b"{"))
+            slot = _slot(Mode.SILENT, step, Place(step.entry.encoding, uid, (), last_tag, b"{"))
         yield _lesson(last_tag, start, cut, at, b"", b"", slot)
         start = at
 
@@ -226,9 +226,8 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
             continue
         entry, stop = step.entry, step.value_at + step.length
         is_special = entry.tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH
+        is_special = is_special or entry.encoding is not around.encoding
         if is_special or not _is_usual(step, step.at, last_tags[-1]):
-            return
-        if step.content != around.encoding:
             return
         last_tags[-1] = entry.tag
         if entry.vr == "SQ":

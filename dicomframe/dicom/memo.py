@@ -49,20 +49,18 @@ class Memo(dict[tuple[Encoding, Charset], "_Table"]):
         table = self[key] = _Table(self, key[0])
         return table
 
-    def remember(
-        self, members: dict[bytes, bytes], value: bytes, member: bytes, most: int = 32
-    ) -> None:
-        """Keep the member of a value; among `most` others every fourth time only.
+    def remember(self, known: dict[bytes, bytes], raw: bytes, told: bytes, most: int = 32) -> None:
+        """Keep what a value became; among `most` others every fourth time only.
 
         So a value that comes again and again is soon kept, and one that never does costs little.
         """
-        if len(members) >= most:
+        if len(known) >= most:
             self._turn = self._turn + 1 & 3
             if self._turn:
                 return
-            del members[next(iter(members))]
-        self.spend(len(value) + len(member))
-        members[value] = member
+            del known[next(iter(known))]
+        self.spend(len(raw) + len(told))
+        known[raw] = told
 
     def spend(self, count: int) -> None:
         """Count bytes that are about to be kept; forget all others if they are too many."""

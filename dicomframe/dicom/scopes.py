@@ -8,7 +8,6 @@ from typing import NamedTuple
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
 from dicomframe.dicom.elements import Around, Context, Entry
-from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.window import Window
@@ -131,7 +130,6 @@ class Step(NamedTuple):
     value_at: int
     length: int
     entry: Entry
-    content: Encoding
     around: Around
     has_invalid_vr: bool
 
@@ -191,7 +189,7 @@ class Scopes:
             self._inspection.see_end(self.position)
             return
         if data_set.delimited and self.position >= data_set.bound:
-            raise unclosed(sequence.entry.tag, self.position, self._window.size)
+            raise self._unclosed(sequence)
         sequence.items.append(b"{%b}" % b",".join(data_set.members))
         if self.trace is not None:
             self.trace.append(ITEM_ENDS)
@@ -210,24 +208,22 @@ class Scopes:
             self._inspection.add("stray_delimiter", tag)
         self.position = at + 8
 
+    def _past_bound(self, what: str, length: int, stop: int) -> Damage:
+        """Return the damage of a declared length that leaves the file or what encloses it."""
+        declares, early = f"{what} declares {length} bytes and", stop - self._window.size
+        if early > 0:
+            return truncated(f"{declares} the file ends {early} bytes too early", self.position)
+        return malformed(f"{declares} so leaves its sequence", self.position)
 
-def past_bound(what: str, length: int, at: int, stop: int, size: int) -> Damage:
-    """Return the damage of a declared length that leaves the file or what encloses it."""
-    declares = f"{what} declares {length} bytes and"
-    if stop > size:
-        return truncated(f"{declares} the file ends {stop - size} bytes too early", at)
-    return malformed(f"{declares} so leaves its sequence", at)
+    def _unclosed(self, sequence: Sequence) -> Damage:
+        """Return the damage of a sequence or item whose delimiter does not come."""
+        name = tag_name(sequence.entry.tag)
+        if self.position >= self._window.size:
+            return truncated(f"the file ends inside {name}", self.position)
+        return malformed(f"{name} has no delimiter", self.position)
 
-
-def unclosed(tag: int, at: int, size: int) -> Damage:
-    """Return the damage of a sequence or item whose delimiter does not come."""
-    if at >= size:
-        return truncated(f"the file ends inside {tag_name(tag)}", at)
-    return malformed(f"{tag_name(tag)} has no delimiter", at)
-
-
-def cut_header(at: int, bound: int, size: int) -> Damage:
-    """Return the damage of an end inside the first bytes of an element."""
-    if bound >= size:
-        return truncated("the file ends inside the header of an element", at)
-    return malformed("an item ends inside the header of an element", at)
+    def _cut_header(self, bound: int) -> Damage:
+        """Return the damage of an end inside the first bytes of an element."""
+        if bound >= self._window.size:
+            return truncated("the file ends inside the header of an element", self.position)
+        return malformed("an item ends inside the header of an element", self.position)

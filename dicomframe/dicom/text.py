@@ -15,9 +15,7 @@ from pydicom.charset import (
     python_encoding,
 )
 
-_SUPERSETS_OF_ASCII = re.compile(
-    r"ascii|utf-8|iso8859-\d+|cp125\d|koi8-[ru]|gb\w+|euc_\w+|shift_jis|big5"
-)
+_OF_ASCII = re.compile(r"ascii|utf-8|iso8859-\d+|cp125\d|koi8-[ru]|gb\w+|euc_\w+|shift_jis|big5")
 _FRAGMENT = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _TEXT_DELIMITERS = re.compile(rb"[\t\n\f\r\\]")
 _NAME_DELIMITERS = re.compile(rb"[\t\n\f\r\\^=]")
@@ -103,4 +101,4 @@ def _find_encoding(name: str) -> str | None:
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):
         return None
-    return codec if _SUPERSETS_OF_ASCII.fullmatch(codec) else None
+    return codec if _OF_ASCII.fullmatch(codec) else None

@@ -9,8 +9,6 @@ last two raise `NotAtHand`, having changed nothing, and are called again when th
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 from dicomframe.dicom.damage import Damage, malformed, tag_name
 from dicomframe.dicom.elements import (
     INVALID_VR_BYTES,
@@ -22,7 +20,7 @@ from dicomframe.dicom.elements import (
     measure_invalid_vr,
     table_of,
 )
-from dicomframe.dicom.encodings import IMPLICIT_LITTLE, Encoding, read_tag
+from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.scopes import (
     ITEM,
@@ -33,13 +31,10 @@ from dicomframe.dicom.scopes import (
     Scopes,
     Sequence,
     Step,
-    cut_header,
-    past_bound,
-    unclosed,
 )
 from dicomframe.dicom.trailing import MOST_PADDING_BYTES, TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
-from dicomframe.dicom.window import NotAtHand, Request, Window
+from dicomframe.dicom.window import NotAtHand, Reading, Window
 
 _FRAGMENTED_VRS = frozenset({"OB", "OW"})
 _TRACED_BYTES = 256
@@ -65,7 +60,7 @@ class Walk(Scopes):
         self._fragmented: tuple[DataSet, Entry, int] | None = None
         self._has_invalid_vr = False
 
-    def run(self) -> Generator[Request, bytes, None]:
+    def run(self) -> Reading[None]:
         """Walk to the end; yields the ranges it needs and is sent their bytes.
 
         Raises
@@ -142,7 +137,7 @@ class Walk(Scopes):
         try:
             while position <= last_start:
                 entry = table[buffer[position : position + key_bytes]]
-                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length = entry
+                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length, _ = entry
                 start = position + header_bytes
                 (length,) = unpack_length(buffer, position + length_at)
                 stop = start + length
@@ -155,7 +150,7 @@ class Walk(Scopes):
                 if trace is not None:
                     around = around or context.around(encoding)
                     where = base + position, base + start, length
-                    trace.append(Step(*where, entry, encoding, around, False))
+                    trace.append(Step(*where, entry, around, False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
@@ -173,7 +168,7 @@ class Walk(Scopes):
             return self._end_data_set(data_set)
         if at + 8 > bound:
             if not is_root or not is_padding(head[: bound - at], encoding):
-                raise cut_header(at, bound, window.size)
+                raise self._cut_header(bound)
             return self._end_at_trailing()
         entry = table_of(encoding)[head[: 6 if encoding.explicit else 4]]
         kind, tag = entry.kind, entry.tag
@@ -186,31 +181,29 @@ class Walk(Scopes):
                 tail = window.peek(at, MOST_PADDING_BYTES)
             if is_trailing(tail, at, encoding, after_pixels=self.pixels is not None):
                 return self._end_at_trailing()
-        header_bytes, content = entry.header_bytes, encoding
+        header_bytes = entry.header_bytes
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
         if self._has_invalid_vr:
             rest = window.peek(at, INVALID_VR_BYTES)
-            header_bytes, length = measure_invalid_vr(rest, bound - at, content, tag, at)
+            header_bytes, length = measure_invalid_vr(rest, bound - at, encoding, tag, at)
         if self._inspection.is_on:
-            self._inspection.see_header(entry, length, at, encoding, is_root=is_root)
+            self._inspection.see_header(entry, length, at, is_root=is_root)
         if kind >= Kind.BY_CONTEXT:
             vr = data_set.context.resolve_vr(tag)
             if encoding.explicit and kind == Kind.BY_CONTEXT:
-                content = IMPLICIT_LITTLE  # the bytes of UN (PS3.5 section 6.2.2)
+                encoding = IMPLICIT_LITTLE  # the bytes of UN (PS3.5 section 6.2.2)
             if length == UNDEFINED and vr not in _FRAGMENTED_VRS:
                 vr = "SQ"
-            entry = make_entry(tag, vr, content)
-        return self._take_value(data_set, entry, at + header_bytes, length, content)
+            entry = make_entry(tag, vr, encoding)
+        return self._take_value(data_set, entry, at + header_bytes, length)
 
-    def _take_value(
-        self, data_set: DataSet, entry: Entry, start: int, length: int, content: Encoding
-    ) -> None:
+    def _take_value(self, data_set: DataSet, entry: Entry, start: int, length: int) -> None:
         """Take an element whose header is read and whose VR is settled."""
         window, at, context = self._window, self.position, data_set.context
         tag, vr = entry.tag, entry.vr
         if self.trace is not None:
             around = context.around(context.encoding)
-            step = Step(at, start, length, entry, content, around, self._has_invalid_vr)
+            step = Step(at, start, length, entry, around, self._has_invalid_vr)
             self.trace.append(step)
         is_pixels = entry.kind == Kind.PIXELS and data_set is self.root
         if is_pixels and self.pixels is not None and tag == self.pixels[0]:
@@ -223,14 +216,14 @@ class Walk(Scopes):
             raise malformed(f"{tag_name(tag)} of VR {vr} has an undefined length", at)
         stop = data_set.bound if is_delimited else start + length
         if stop > data_set.bound:
-            raise past_bound(f"{tag_name(tag)} of VR {vr}", length, at, stop, window.size)
-        if vr == "SQ" and (is_delimited or content == context.encoding):
-            around = context.around(content)
+            raise self._past_bound(f"{tag_name(tag)} of VR {vr}", length, stop)
+        if vr == "SQ" and (is_delimited or entry.encoding is context.encoding):
+            around = context.around(entry.encoding)
             self._open_sequence(Sequence(entry, stop, is_delimited, data_set, around), start)
             return
         if is_pixels or length > self._limits.most_inline_bytes(vr):
             window.pass_over(length)
-            turned_vr = vr if content.order == "big" and not is_pixels else None
+            turned_vr = vr if entry.encoding.order == "big" and not is_pixels else None
             member = entry.prefix + self._bulk.rest(start, length, turned_vr)
             data_set.append(tag, member, self._inspection)
             if is_pixels:
@@ -238,35 +231,31 @@ class Walk(Scopes):
         else:
             raw = window.peek(start, length)
             if entry.kind == Kind.GROUP_LENGTH:
-                self._inspection.see_group_length(tag, raw, stop, content.order)
+                self._inspection.see_group_length(tag, raw, stop, entry.encoding.order)
             else:
-                member = self._encode(context, entry, raw, start, content)
+                member = self._encode(context, entry, raw, start)
                 data_set.append(tag, member, self._inspection)
         self.position = stop
 
-    def _encode(
-        self, context: Context, entry: Entry, raw: bytes, start: int, content: Encoding
-    ) -> bytes:
+    def _encode(self, context: Context, entry: Entry, raw: bytes, start: int) -> bytes:
         kind, tag, prefix, encode, vr = entry[:5]
         if vr == "SQ":  # a UN of defined length that the dictionary knows to hold a sequence
-            member = self._embed_sequence(context.around(content), entry, raw, start)
-            prefix = make_entry(tag, "UN", content).prefix
+            member = self._embed_sequence(context.around(entry.encoding), entry, raw, start)
+            prefix = make_entry(tag, "UN", entry.encoding).prefix
             if member is None and len(raw) > self._limits.inline_binary_bytes:
                 return prefix + self._bulk.rest(start, len(raw))
             return member or prefix + encode_inline_binary(raw, context.charset)
         if kind != Kind.PLAIN:
-            context.note(kind, tag, raw, content.order)
+            context.note(kind, tag, raw, entry.encoding.order)
         if self._inspection.is_on:
             self._inspection.see_value(tag, vr, raw, context.charset)
         try:
             return prefix + encode(raw, context.charset)
         except UnfitValue:
-            prefix = make_entry(tag, "UN", content).prefix
+            prefix = make_entry(tag, "UN", entry.encoding).prefix
             return prefix + encode_inline_binary(raw, context.charset)
 
-    def _take_fragments(
-        self, data_set: DataSet, entry: Entry, start: int
-    ) -> Generator[Request, bytes, None]:
+    def _take_fragments(self, data_set: DataSet, entry: Entry, start: int) -> Reading[None]:
         """Take an encapsulated value up to its delimiter."""
         window, tag, encoding = self._window, entry.tag, data_set.context.encoding
         chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
@@ -284,22 +273,22 @@ class Walk(Scopes):
 
     def _take_item(self, sequence: Sequence) -> None:
         """Begin the next item of the innermost sequence, or end the sequence."""
-        at, owner, order = self.position, sequence.entry.tag, sequence.around.encoding.order
+        at, order = self.position, sequence.around.encoding.order
         if at >= sequence.bound:
             if sequence.delimited:
-                raise unclosed(owner, at, self._window.size)
+                raise self._unclosed(sequence)
             self._end_sequence(sequence)
             return
-        head, size = self._window.peek(at, 8), self._window.size
+        head, owner = self._window.peek(at, 8), sequence.entry.tag
         if at + 8 > sequence.bound:
-            raise cut_header(at, sequence.bound, size)
+            raise self._cut_header(sequence.bound)
         tag, length = read_tag(head, order), int.from_bytes(head[4:8], order)
         if tag == ITEM:
             self.elements = self._count(1)
             delimited = length == UNDEFINED
             bound = sequence.bound if delimited else at + 8 + length
             if bound > sequence.bound:
-                raise past_bound(f"an item of {tag_name(owner)}", length, at, bound, size)
+                raise self._past_bound(f"an item of {tag_name(owner)}", length, bound)
             self._scope = DataSet(bound, delimited, sequence.around.context(), sequence)
             if self.trace is not None:
                 self.trace.append(ITEM_BEGINS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from dicomframe.dicom.damage import too_large
 from dicomframe.dicom.limits import Limits
@@ -12,6 +12,9 @@ Request = tuple[int, int]
 """Bytes wanted of a file: where they start and where they stop."""
 
 _Result = TypeVar("_Result")
+Reading: TypeAlias = Generator[Request, bytes, _Result]
+"""What yields ranges of a file, is sent their bytes, and returns what it makes of them."""
+
 _FIRST_LOAD_BYTES = 16 << 10
 _MOST_LOAD_BYTES = 1 << 20
 
@@ -65,7 +68,7 @@ class Window:
             raise NotAtHand(start + count)
         return found
 
-    def fill(self, start: int, stop: int) -> Generator[Request, bytes, None]:
+    def fill(self, start: int, stop: int) -> Reading[None]:
         """Move to `start` of the file and have its bytes up to `stop` or to the end.
 
         Each load is twice the one before, up to 1 MiB; after a jump they begin small again.
@@ -90,7 +93,7 @@ class Window:
         self.base = start
 
 
-def feed(reading: Generator[Request, bytes, _Result], read: Callable[[int, int], bytes]) -> _Result:
+def feed(reading: Reading[_Result], read: Callable[[int, int], bytes]) -> _Result:
     """Return what `reading` makes of the bytes that `read` returns for the ranges it wants.
 
     Raises

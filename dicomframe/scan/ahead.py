@@ -53,7 +53,7 @@ class AheadFile(RangeFile):
 def read_ahead(
     files: Iterable[ListedFile],
     fetcher: Fetcher,
-    start_reading: Callable[[AheadFile], Reading],
+    start_reading: Callable[[AheadFile], Reading[Header]],
     *,
     wants_pixels: bool,
 ) -> Iterator[AheadFile]:
@@ -81,7 +81,7 @@ class _Window:
     def __init__(
         self,
         fetcher: Fetcher,
-        start_reading: Callable[[AheadFile], Reading],
+        start_reading: Callable[[AheadFile], Reading[Header]],
         *,
         wants_pixels: bool,
     ) -> None:

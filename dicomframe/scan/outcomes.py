@@ -118,7 +118,7 @@ class Outcomes:
     def _read_ahead(
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
     ) -> Iterator[Outcome]:
-        def start_reading(file: AheadFile) -> Reading:
+        def start_reading(file: AheadFile) -> Reading[Header]:
             return self._parser.read(file.size, store.origin(file.listed.path))
 
         for file in read_ahead(files, fetcher, start_reading, wants_pixels=self._wants_pixels):

@@ -111,7 +111,7 @@ class PixelReader:
 
         places = {id(listed): place for place, listed in files}
 
-        def start_reading(file: AheadFile) -> Reading:
+        def start_reading(file: AheadFile) -> Reading[Header]:
             return _read_place(places[id(file.listed)])
 
         every = [listed for _, listed in files]
@@ -126,7 +126,7 @@ class _Fetched(NamedTuple):
     pixel_length: int
 
 
-def _read_place(place: PixelPlace) -> Reading:
+def _read_place(place: PixelPlace) -> Reading[Header]:
     if 0 < place.length <= PIECE_BYTES and not place.inflated:
         yield place.offset, place.offset + place.length
     return cast("Header", _Fetched(place.offset, place.length))

@@ -12,7 +12,7 @@ import pytest
 from fsspec.asyn import AsyncFileSystem
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.dicom.header import Parser, Reading
+from dicomframe.dicom.header import Header, Parser, Reading
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.fetching import Ask, Fetcher
 from dicomframe.scan.partition import ListedFile
@@ -67,7 +67,7 @@ def listed(path: str, size: int | None, trouble: str | None = None) -> ListedFil
     return ListedFile(0, path, size, trouble, None)
 
 
-def start_reading(file: AheadFile) -> Reading:
+def start_reading(file: AheadFile) -> Reading[Header]:
     return Parser().read(file.size, f"fake://{file.listed.path}")
 
 
