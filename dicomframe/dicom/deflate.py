@@ -39,19 +39,17 @@ class Inflated:
     """
 
     def __init__(self, deflated: bytes, start: int, limits: Limits) -> None:
-        limit, value = "inflated_bytes", limits.inflated_bytes
         most = max(_FREE_BYTES, limits.inflated_ratio * len(deflated))
-        if most < value:
-            limit, value = "inflated_ratio", limits.inflated_ratio
-        most = min(most, limits.inflated_bytes)
         self._deflated = deflated
         self.size = 0
         self.trailing_bytes = 0
         try:
             for piece in self._pieces():
                 self.size += len(piece)
+                if self.size > limits.inflated_bytes:
+                    raise too_large("inflated_bytes", limits.inflated_bytes, start)
                 if self.size > most:
-                    raise too_large(limit, value, start)
+                    raise too_large("inflated_ratio", limits.inflated_ratio, start)
         except zlib.error as error:
             raise malformed("the deflate stream is damaged", start) from error
         except EOFError:

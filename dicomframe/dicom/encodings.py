@@ -51,13 +51,11 @@ def encoding_of(uid: str) -> Encoding | None:
     A syntax that nobody knows is explicit VR little endian, as all encapsulated ones are
     (PS3.5 section A.4).
     """
-    if uid in _IMPLICIT_UIDS:
-        return IMPLICIT_LITTLE
-    if uid == EXPLICIT_BIG_UID:
-        return EXPLICIT_BIG
     if uid.startswith(_NO_DATA_SET):
         return None
-    return EXPLICIT_LITTLE
+    if uid in _IMPLICIT_UIDS:
+        return IMPLICIT_LITTLE
+    return EXPLICIT_BIG if uid == EXPLICIT_BIG_UID else EXPLICIT_LITTLE
 
 
 def tell_syntax(uid: str) -> bytes:

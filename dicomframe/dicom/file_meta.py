@@ -184,6 +184,6 @@ _SIGNATURES = {
 
 
 def _describe_start(buffer: bytes) -> str:
-    found = next((name for mark, name in _SIGNATURES.items() if buffer.startswith(mark)), None)
-    looks = f"; it begins like {found}" if found else ""
+    names = [name for mark, name in _SIGNATURES.items() if buffer.startswith(mark)]
+    looks = f"; it begins like {names[0]}" if names else ""
     return f"no DICM at byte 128 and no data element at byte 0{looks}"

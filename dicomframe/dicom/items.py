@@ -49,10 +49,7 @@ class ItemWalk(MemoWalk):
         if not is_item or self._inspection.is_on:
             super()._take_item(sequence)
             return
-        template = sequence.learned
-        if not isinstance(template, Template):
-            template = self._items[sequence.entry.tag, sequence.around]
-            sequence.learned = template
+        template = self._items[sequence.entry.tag, sequence.around]
         while (trail := self._take_like(template, sequence)) is None:
             if not window.buffer.startswith(ITEM, self.position - window.base):
                 return
@@ -90,8 +87,9 @@ class ItemWalk(MemoWalk):
         at, trail = self._begun.pop()
         start = at - self._window.base
         stop = self.position + (8 if data_set.delimited else 0) - self._window.base
-        template, is_short = sequence.learned, start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
-        if isinstance(template, Template) and template.pays and is_short and trail.position >= 0:
+        template = self._items[sequence.entry.tag, sequence.around]
+        is_short = start >= 0 and stop - start <= _LONGEST_ITEM_BYTES
+        if template.pays and is_short and trail.position >= 0:
             raw, before = self._window.buffer[start:stop], template.bytes
             lessons = take_item_lessons(sequence.around, raw, sequence.items[-1], self._limits)
             template.learn(trail, raw, lessons)

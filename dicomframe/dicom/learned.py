@@ -71,10 +71,8 @@ class Learned:
         It grows at once and shrinks slowly, so that a mixture of series is read well too.
         """
         wanted, kept = stop + 1024 + 4095 & -4096, self.first_read_bytes  # whole pages
-        if wanted > kept:
-            self.first_read_bytes = min(wanted, MOST_FIRST_READ_BYTES)
-        elif wanted < kept:
-            self.first_read_bytes = kept - (kept - wanted) // 8
+        shrunk = kept - (kept - wanted) // 8
+        self.first_read_bytes = shrunk if wanted <= kept else min(wanted, MOST_FIRST_READ_BYTES)
 
     def walk(self, job: Job, position: int, context: Context) -> Walk:
         """Return a walk that uses what was learned of elements and items."""

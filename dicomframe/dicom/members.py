@@ -7,16 +7,15 @@ from bisect import bisect_left
 
 def find_member(members: list[bytes], tag: int) -> bytes | None:
     """Return the member of `tag`, ``"GGGGEEEE":{...}``, or None; `members` are in tag order."""
-    key = b'"%08X"' % tag
-    at = bisect_left(members, key)
-    return members[at] if at < len(members) and members[at].startswith(key) else None
+    found = members[_find(members, b'"%08X"' % tag)]
+    return found[0] if found else None
 
 
 def replace_member(members: list[bytes], member: bytes) -> None:
     """Put `member` where its tag belongs, in the place of one with the same tag."""
-    key = member[:10]
+    members[_find(members, member[:10])] = [member]
+
+
+def _find(members: list[bytes], key: bytes) -> slice:
     at = bisect_left(members, key)
-    if at < len(members) and members[at].startswith(key):
-        members[at] = member
-    else:
-        members.insert(at, member)
+    return slice(at, at + (at < len(members) and members[at].startswith(key)))

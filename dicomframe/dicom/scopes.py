@@ -105,8 +105,6 @@ class Sequence:
         What its items take from there.
     items : list of bytes
         The JSON objects of the items so far.
-    learned : object
-        What a walk that learns keeps at hand for the items to come.
     """
 
     entry: Entry
@@ -115,7 +113,6 @@ class Sequence:
     parent: DataSet
     around: Around
     items: list[bytes] = field(default_factory=list)
-    learned: object = None
 
     def member(self) -> bytes:
         """Return the member of the whole sequence (PS3.18 section F.2.2)."""
