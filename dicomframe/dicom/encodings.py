@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from dicomframe.dicom.dictionary import VRS, lookup_vr
 from dicomframe.dicom.limits import UNBOUNDED
-from dicomframe.dicom.values import ByteOrder
+from dicomframe.dicom.values import ByteOrder, to_json_text
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # a key of many tables: told apart by identity
@@ -60,7 +59,7 @@ def encoding_of(uid: str) -> Encoding | None:
 
 def tell_syntax(uid: str) -> bytes:
     """Return `AVAILABLE_SYNTAX` as a member of a DICOM JSON object."""
-    return b'"%08X":{"vr":"UI","Value":[%b]}' % (AVAILABLE_SYNTAX, json.dumps(uid).encode())
+    return b'"%08X":{"vr":"UI","Value":[%b]}' % (AVAILABLE_SYNTAX, to_json_text(uid))
 
 
 def read_tag(head: bytes, order: ByteOrder) -> int:

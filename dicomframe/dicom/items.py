@@ -43,23 +43,18 @@ class ItemWalk(MemoWalk):
         self._begun: list[tuple[int, Trail]] = []
 
     def _take_item(self, sequence: Sequence) -> None:
-        window, at = self._window, self.position
-        near = at - window.base
-        is_item = near >= 0 and at < sequence.bound and window.buffer.startswith(ITEM, near)
-        if not is_item or self._inspection.is_on:
-            super()._take_item(sequence)
-            return
-        template = self._items[sequence.entry.tag, sequence.around]
-        while (trail := self._take_like(template, sequence)) is None:
-            if not window.buffer.startswith(ITEM, self.position - window.base):
+        window, template = self._window, self._items[sequence.entry.tag, sequence.around]
+        while not self._inspection.is_on and self.position < sequence.bound:
+            at = self.position
+            if not window.buffer.startswith(ITEM, at - window.base):
+                break
+            trail = self._take_like(template, sequence)
+            if trail is not None:
+                super()._take_item(sequence)
+                trail.position -= at - window.base if trail.position >= 0 else 0
+                self._begun.append((at, trail))
                 return
-        at = self.position
-        if at >= sequence.bound:
-            return
         super()._take_item(sequence)
-        if trail.position >= 0:
-            trail.position -= at - window.base
-        self._begun.append((at, trail))
 
     def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""

@@ -83,10 +83,11 @@ class Link:
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
     as its `slot` tells. `members` finds them by tag, once one was asked for. `at_hand` is what
-    `follow` needs: a plain tuple, which is the fastest to take apart.
+    `follow` needs: a plain tuple, which is the fastest to take apart. `weight` is what it keeps,
+    about, in bytes.
     """
 
-    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text")
+    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text", "weight")
 
     def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> None:
         self.run = run
@@ -97,16 +98,12 @@ class Link:
         if len(parts[-1].json) > _PART_BYTES:  # it varies, and is not needed
             parts[-1] = parts[-1]._replace(json=b"")
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
+        self.weight = len(run) + 3 * len(text) + _PART_BYTES * (1 + len(parts))
         mode, entry, length_bytes, longest = slot[:4]
         opening, closing = PLAIN_ENDS.get(entry.encode, (b"", b""))
         unpack_length = entry.unpack_length
         texts = text, text + opening, closing
         self.at_hand = (run, len(run), mode, *texts, length_bytes, unpack_length, longest, after)
-
-    @property
-    def weight(self) -> int:
-        """What it keeps, about, in bytes."""
-        return len(self.run) + 3 * len(self.text) + _PART_BYTES * (1 + len(self.parts))
 
 
 _PART_BYTES = 300

@@ -318,10 +318,9 @@ def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
     """Return where the value that begins with its length field ends; -1 if that is not at hand."""
     if not slot.length_bytes:
         return begin + slot.longest
-    start = begin + slot.length_bytes
-    if start > len(buffer):
+    if begin + slot.length_bytes > len(buffer):
         return -1
-    stop = start + slot.entry.unpack_length(buffer, begin)[0]
+    stop = begin + slot.length_bytes + slot.entry.unpack_length(buffer, begin)[0]
     return stop if stop < len(buffer) else -1
 
 

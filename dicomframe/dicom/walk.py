@@ -90,8 +90,7 @@ class Walk(Scopes):
         """
         trace = self.trace
         try:
-            if trace is not None:
-                self._run_plain(self.root)
+            self._run_plain(self.root)
             self._take_element(self.root)
             self.trace = None
             while self._scope not in (self.root, None) and self._fragmented is None:
