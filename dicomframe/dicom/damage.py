@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-REASONS = (
-    "unreadable",
-    "empty",
-    "not_dicom",
-    "truncated",
-    "malformed",
-    "unsupported",
-    "too_large",
-)
+REASONS = ("unreadable", "empty", "not_dicom", "truncated", "malformed", "unsupported", "too_large")
 """Every reason, storage first, then the bytes, then the limits."""
 
 

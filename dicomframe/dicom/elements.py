@@ -137,10 +137,8 @@ class EntryTable(dict[bytes, Entry]):
         return entry
 
 
-@cache
-def table_of(encoding: Encoding) -> EntryTable:
-    """Return the table that all walks in one encoding share."""
-    return EntryTable(encoding)
+table_of = cache(EntryTable)
+"""Returns the table that all walks in one encoding share."""
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -42,33 +42,33 @@ class FileMeta(NamedTuple):
 
     Attributes
     ----------
-    data_set_at : int
-        Where in the file the data set begins.
     has_preamble : bool
         Whether the file begins with 128 bytes and ``DICM``.
-    walk : Walk or None
-        The walk over group 0002, if there is one.
+    has_group : bool
+        Whether there is a group 0002.
+    walk : Walk
+        The walk over it, which ends where the data set begins.
     """
 
-    data_set_at: int
     has_preamble: bool
-    walk: Walk | None = None
+    has_group: bool
+    walk: Walk
 
     @property
     def transfer_syntax(self) -> str:
         """The UID in (0002,0010), empty if there is none."""
-        noted = {} if self.walk is None else self.walk.root.context.noted
-        return noted.get(0x00020010, (0, b""))[1].rstrip(b" \0").decode("latin-1")
+        _, uid = self.walk.root.context.noted.get(0x00020010, (0, b""))
+        return uid.rstrip(b" \0").decode("latin-1")
 
     def find(self, tag: int) -> bytes | None:
         """Return an element of group 0002 as a member of a DICOM JSON object, None without it."""
-        return None if self.walk is None else find_member(self.walk.root.members, tag)
+        return find_member(self.walk.root.members, tag)
 
 
 def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     """Read up to the data set; the window begins with the file.
 
-    `begin` makes the walk; a plain one keeps a trace.
+    `begin` makes the walk, which keeps a trace.
 
     Raises
     ------
@@ -81,18 +81,17 @@ def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     if has_preamble and start == window.size:
         raise truncated("the file ends after the magic word DICM", start)
     encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
-    if encoding is None:
-        if not has_preamble and not _begins_data_set(window):
-            raise Damage("not_dicom", _describe_start(window.buffer), 0)
-        return FileMeta(start, has_preamble)
-    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, Context(encoding))
-    if begin is Walk:
-        walk.trace = []
+    if encoding is None and not has_preamble and not _begins_data_set(window):
+        raise Damage("not_dicom", _describe_start(window.buffer), 0)
+    context = Context(encoding or EXPLICIT_LITTLE)
+    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, context)
+    walk.trace = []
     walk.only(2)
-    yield from walk.run()
+    if encoding is not None:
+        yield from walk.run()
     if walk.position >= window.size:
         raise truncated("the file ends with group 0002 and holds no data set", walk.position)
-    return FileMeta(walk.position, has_preamble, walk)
+    return FileMeta(has_preamble, encoding is not None, walk)
 
 
 def file_meta_at_hand(window: Window, limits: Limits) -> FileMeta | None:
@@ -158,7 +157,7 @@ def settle_encoding(
         raise malformed("the data set does not begin with a data element", start)
     if not meta.has_preamble:
         inspection.add("no_preamble", 0, "d")
-    if meta.walk is None:
+    if not meta.has_group:
         inspection.add("no_file_meta", 0, "d")
     if declared not in (None, written):
         inspection.add("transfer_syntax_mismatch", 0x00020010)

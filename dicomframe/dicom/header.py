@@ -166,7 +166,7 @@ class Parser:
         begin = Walk if self.learned is None else self.learned.walk
         meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
         inspection.begin_data_set()
-        start = meta.data_set_at
+        start = meta.walk.position
         inflated: Inflated | None = None
         if meta.transfer_syntax in DEFLATED_UIDS:
             try:

@@ -80,7 +80,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
         if meta is None or not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
             return
         yield from _take_meta_lessons(meta)
-        declared, at = meta.transfer_syntax, meta.data_set_at
+        declared, at = meta.transfer_syntax, meta.walk.position
         encoding, uid = settle_encoding(window, at, meta)
         if encoding.order != "little":
             return
@@ -149,7 +149,7 @@ def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
     """Yield the elements of group 0002."""
     at, start, last_tag = START + 4, START, -1
-    for step in (meta.walk and meta.walk.trace) or ():
+    for step in meta.walk.trace or ():
         if not isinstance(step, Step) or not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
