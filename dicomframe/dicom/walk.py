@@ -1,10 +1,10 @@
 """The plain walk: a data set's bytes to the members of its DICOM JSON object.
 
-A walk goes over one data set, element by element, without recursion. It keeps a stack of the
-sequences that are open, and three things to do next: `_run_plain`, the loop in which the time
-goes, takes plain elements as far as it can; `_take_element` takes one element of any kind;
-`_take_item` goes from item to item of the innermost sequence. Where bytes are not at hand, the
-last two raise `NotAtHand`, having changed nothing, and are called again when they are.
+A walk goes over one data set, element by element, without recursion. It knows the innermost data
+set or sequence that is open, which knows what holds it, and three things to do next: `_run_plain`,
+the loop in which the time goes, takes plain elements as far as it can; `_take_element` takes one
+element of any kind; `_take_item` begins the next item of a sequence. Where bytes are not at hand,
+the last two raise `NotAtHand`, having changed nothing, and are called again when they are.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Walk(Scopes):
     def take(self) -> bool:
         """Take one element of the root with all that it holds; False if it is not at hand.
 
-        If there is a trace, which tells of the root alone, some plain ones may come before it.
+        Some plain ones may come before it; a trace tells of the root alone.
         """
         trace = self.trace
         try:
