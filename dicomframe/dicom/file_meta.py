@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.damage import Damage, malformed, truncated
 from dicomframe.dicom.dictionary import VRS
 from dicomframe.dicom.elements import Context, table_of
@@ -23,7 +20,6 @@ from dicomframe.dicom.encodings import (
     read_tag,
 )
 from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
-from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.walk import Walk
@@ -84,7 +80,7 @@ def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     if encoding is None and not has_preamble and not _begins_data_set(window):
         raise Damage("not_dicom", _describe_start(window.buffer), 0)
     context = Context(encoding or EXPLICIT_LITTLE)
-    walk = begin(job._replace(limits=_without_bulk(job.limits)), start, context)
+    walk = begin(job, start, context)
     walk.trace = []
     walk.only(2)
     if encoding is not None:
@@ -94,20 +90,14 @@ def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     return FileMeta(has_preamble, encoding is not None, walk)
 
 
-def file_meta_at_hand(window: Window, limits: Limits) -> FileMeta | None:
+def file_meta_at_hand(window: Window) -> FileMeta | None:
     """Return what stands before the data set, None if not all of it is at hand."""
     try:
-        next(read_file_meta(Job(window, NO_BULK, limits)))
+        next(read_file_meta(Job(window)))
     except StopIteration as end:
         meta: FileMeta = end.value
         return meta
     return None
-
-
-@lru_cache(maxsize=16)
-def _without_bulk(limits: Limits) -> Limits:
-    """Let all of group 0002 be read: nothing of it can be asked for later."""
-    return replace(limits, inline_binary_bytes=UNBOUNDED, inline_text_bytes=UNBOUNDED)
 
 
 def _meta_encoding(head: bytes) -> Encoding | None:

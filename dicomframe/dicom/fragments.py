@@ -34,23 +34,19 @@ class FragmentChain(NamedTuple):
     starts: list[int]
 
 
-def walk_fragments(
-    window: Window, position: int, bound: int, tag: int, most: int
-) -> Reading[FragmentChain]:
+def walk_fragments(window: Window, position: int, bound: int, tag: int) -> Reading[FragmentChain]:
     """Walk item by item to the sequence delimiter; the fragments themselves are not read.
 
     Parameters
     ----------
     window : Window
-        The bytes at hand; it stays where it is.
+        The bytes at hand; it stays where it is. Its limits say how many fragments there may be.
     position : int
         Where the first item begins in the file.
     bound : int
         The end of what encloses the value.
     tag : int
         The element, for messages.
-    most : int
-        How many fragments there may be.
 
     Raises
     ------
@@ -83,8 +79,8 @@ def walk_fragments(
             table = (at + 8, stop)
         else:
             starts.append(at - table[1])
-            if len(starts) > most:
-                raise too_large("elements", most, at)
+            if len(starts) > window.limits.elements:
+                raise too_large("elements", window.limits.elements, at)
         odd = odd or bool(length & 1)
         at = stop
 

@@ -62,7 +62,7 @@ class Header:
             return self._find(tag)
         if isinstance(self._meta, bytes):
             window = Window(self._meta, 0, len(self._meta), DEFAULT_LIMITS)
-            self._meta = file_meta_at_hand(window, DEFAULT_LIMITS)
+            self._meta = file_meta_at_hand(window)
         return None if self._meta is None else self._meta.find(tag)
 
 
@@ -158,13 +158,13 @@ class Parser:
         limits, size = self.limits, window.size
         if trail is not None and trail.has_fragments(window.buffer):
             start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
-            chain = yield from walk_fragments(window, start, size, tag, limits.elements)
+            chain = yield from walk_fragments(window, start, size, tag)
             header = _end(trail, window.buffer, size, bulk, chain)
             if header is not None:
                 return self._note(header, size)
         inspection = Inspection(is_on=self.warnings)
         begin = Walk if self.learned is None else self.learned.walk
-        meta = yield from read_file_meta(Job(window, bulk, limits, inspection), begin)
+        meta = yield from read_file_meta(Job(window, bulk, inspection), begin)
         inspection.begin_data_set()
         start = meta.walk.position
         inflated: Inflated | None = None
@@ -180,7 +180,7 @@ class Parser:
             window, start = Window(first, 0, inflated.size, limits), 0
         encoding, uid = settle_encoding(window, start, meta, inspection)
         bulk = BulkWriter(origin, inflated=inflated is not None)
-        walk = begin(Job(window, bulk, limits, inspection), start, Context(encoding))
+        walk = begin(Job(window, bulk, inspection), start, Context(encoding))
         if inflated is None:
             yield from walk.run()
         else:

@@ -111,7 +111,7 @@ class Learned:
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
                 window = Window(head, 0, size, limits)
-                is_known = template.learn(trail, head, take_lessons(trail, window, limits))
+                is_known = template.learn(trail, head, take_lessons(trail, window))
         self._count(template.bytes - before)
         if is_known and heir is not None:
             heir.learn(Trail(heir.links, START), head, repeat_lessons(trail, head))

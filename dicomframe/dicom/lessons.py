@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dicomframe.dicom.bulk import NO_BULK
 from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
 from dicomframe.dicom.encodings import (
     AVAILABLE_SYNTAX,
@@ -63,7 +62,7 @@ class Place(NamedTuple):
         return self.tag  # of few places, this decides for nearly all
 
 
-def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesson]:
+def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
 
     They are walked as they are asked for; fewer come if it is not for templates.
@@ -76,7 +75,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
     place = trail.passed[-1].slot.place if trail.passed else None
     at, is_settled = trail.position, True
     if not isinstance(place, Place) or place.tag >> 16 == 2:
-        meta = file_meta_at_hand(window, limits)
+        meta = file_meta_at_hand(window)
         if meta is None or not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
             return
         yield from _take_meta_lessons(meta)
@@ -89,7 +88,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
         place = Place(encoding, uid, (), -1, b"{")
     encoding, uid, noted, last_tag, comma = place
     context = Context(encoding)
-    walk = Walk(Job(window, NO_BULK, limits), at, context)
+    walk = Walk(Job(window), at, context)
     walk.root.last_tag = last_tag
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
@@ -122,7 +121,7 @@ def take_lessons(trail: Trail, window: Window, limits: Limits) -> Iterator[Lesso
             varies, noted = False, tuple(context.noted.items())
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
-            slot = _slot(mode, step, here, limits.most_inline_bytes(entry.vr))
+            slot = _slot(mode, step, here, window.limits.most_inline_bytes(entry.vr))
         yield _lesson(tag, at, cut, stop, text, told, slot)
         last_tag, at, is_settled = tag, stop, True
     if at == window.size == head_bytes:
@@ -211,7 +210,7 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
     one behind the other, and so all of them are, or none is left for the last.
     """
     end = len(raw) - 8 if raw[4:8] == b"\xff\xff\xff\xff" else len(raw)  # without its delimiter
-    walk = Walk(Job(Window(raw[:end], 0, end, limits), NO_BULK, limits), 8, around.context())
+    walk = Walk(Job(Window(raw[:end], 0, end, limits)), 8, around.context())
     lessons: list[Lesson] = []
     last_tags, start, said, depth = [-1], 0, 0, 0
     trace = walk.trace_all()

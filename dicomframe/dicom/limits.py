@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class Limits:
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 UNBOUNDED = 1 << 62
 """More than any length can be."""
+
+
+@lru_cache(maxsize=16)
+def without_bulk(limits: Limits) -> Limits:
+    """Return limits that let all values stand in the metadata, however long they are."""
+    return replace(limits, inline_binary_bytes=UNBOUNDED, inline_text_bytes=UNBOUNDED)
+
 
 DEFAULT_LIMITS = Limits()
 """What holds where nothing else is said."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
 from dicomframe.dicom.elements import Around, Context, Entry
 from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
-from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.window import Window
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -24,15 +23,12 @@ class Job(NamedTuple):
         The bytes at hand.
     bulk : BulkWriter
         Tells of values that stay in the file.
-    limits : Limits
-        How far to go.
     inspection : Inspection
         Where to tell what is strange.
     """
 
     window: Window
-    bulk: BulkWriter
-    limits: Limits
+    bulk: BulkWriter = NO_BULK
     inspection: Inspection = NO_INSPECTION
 
 
@@ -151,7 +147,8 @@ class Scopes:
     """
 
     def __init__(self, job: Job, position: int, context: Context) -> None:
-        self._window, self._bulk, self._limits, self._inspection = job
+        self._window, self._bulk, self._inspection = job
+        self._limits = job.window.limits
         self.trace: list[Step | bytes] | None = None
         self.position = position
         self.root = DataSet(job.window.size, False, context)

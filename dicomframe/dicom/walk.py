@@ -22,6 +22,7 @@ from dicomframe.dicom.elements import (
 )
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
+from dicomframe.dicom.limits import without_bulk
 from dicomframe.dicom.scopes import (
     ITEM,
     ITEM_BEGINS,
@@ -80,8 +81,9 @@ class Walk(Scopes):
                 self._fragmented = None
 
     def only(self, group: int) -> None:
-        """End where another group begins."""
+        """End where another group begins; of this one nothing can be asked for later."""
         self._only_group, self._is_plain = group, False
+        self._limits = without_bulk(self._limits)
 
     def take(self) -> bool:
         """Take one element of the root with all that it holds; False if it is not at hand.
@@ -257,7 +259,7 @@ class Walk(Scopes):
     def _take_fragments(self, data_set: DataSet, entry: Entry, start: int) -> Reading[None]:
         """Take an encapsulated value up to its delimiter."""
         window, tag, encoding = self._window, entry.tag, data_set.context.encoding
-        chain = yield from walk_fragments(window, start, data_set.bound, tag, self._limits.elements)
+        chain = yield from walk_fragments(window, start, data_set.bound, tag)
         window.pass_over(chain.stop + 8 - start)
         if not encoding.explicit:
             entry = make_entry(tag, "OB", encoding)  # PS3.5 section A.4
@@ -303,7 +305,7 @@ class Walk(Scopes):
         """Walk a sequence inside a UN value; None if the value holds none."""
         stop = start + len(raw)
         window = Window(raw, start, stop, self._limits)
-        inner = Walk(Job(window, self._bulk, self._limits), start, around.context())
+        inner = Walk(Job(window, self._bulk), start, around.context())
         inner._depth = self._depth
         inner._open_sequence(Sequence(entry, stop, False, inner.root, around), start)
         try:

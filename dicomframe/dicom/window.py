@@ -38,15 +38,17 @@ class Window:
         Where in the file `buffer` begins.
     size : int
         Bytes of the file.
+    limits : Limits
+        How far to go.
     """
 
-    __slots__ = ("_limits", "_load_bytes", "_most_stop", "base", "buffer", "size")
+    __slots__ = ("_load_bytes", "_most_stop", "base", "buffer", "limits", "size")
 
     def __init__(self, buffer: bytes, base: int, size: int, limits: Limits) -> None:
         self.buffer = buffer
         self.base = base
         self.size = size
-        self._limits = limits
+        self.limits = limits
         self._load_bytes = _FIRST_LOAD_BYTES
         self._most_stop = base + limits.header_bytes
 
@@ -83,7 +85,7 @@ class Window:
         begin, needed = start + len(kept), min(stop, self.size)
         if needed > begin:
             if needed > self._most_stop:
-                raise too_large("header_bytes", self._limits.header_bytes, start)
+                raise too_large("header_bytes", self.limits.header_bytes, start)
             if is_jump:
                 self._load_bytes = _FIRST_LOAD_BYTES
             usual = min(begin + self._load_bytes, self.size, self._most_stop)
