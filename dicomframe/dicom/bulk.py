@@ -14,15 +14,18 @@ class BulkWriter:
     ----------
     origin : str
         The URL of the file.
+
+    Attributes
+    ----------
     inflated : bool
         Whether offsets count within an inflated data set.
     """
 
-    __slots__ = ("_after", "_before")
+    __slots__ = ("_before", "inflated")
 
-    def __init__(self, origin: str, *, inflated: bool) -> None:
+    def __init__(self, origin: str) -> None:
         self._before = f',"BulkDataURI":{encode_basestring(origin)[:-1]}#offset='.encode()
-        self._after = b"&inflated=1" if inflated else b""
+        self.inflated = False
 
     def rest(self, offset: int, length: int, turned_vr: str | None = None) -> bytes:
         """Return what follows the beginning of a member, as an encoder does.
@@ -32,9 +35,10 @@ class BulkWriter:
         if not length:
             return EMPTY
         size = word_bytes(turned_vr) if turned_vr else 1
-        swap = b"&swap=%d" % size if size > 1 else b""
-        return b'%b%d&length=%d%b%b"}' % (self._before, offset, length, self._after, swap)
+        rest = b"&swap=%d" % size if size > 1 else b""
+        rest = b"&inflated=1" + rest if self.inflated else rest
+        return b'%b%d&length=%d%b"}' % (self._before, offset, length, rest)
 
 
-NO_BULK = BulkWriter("", inflated=False)
+NO_BULK = BulkWriter("")
 """For those who do not look at what stays in the file."""

@@ -135,15 +135,15 @@ class Parser:
 
         Else what reads on, as `read` does.
         """
-        bulk = BulkWriter(origin, inflated=False)
+        bulk = BulkWriter(origin)
         trail = None
         if self.learned is not None and not self.warnings:
             trail = self.learned.match(head, size, bulk, self.limits)
-            header = None if trail is None else _end(trail, head, size, bulk)
+            header = None if trail is None else _end(trail, head, size)
             if header is not None:
                 self.learned.note_read(header.pixel_offset or size)
                 return header
-        return self._read_on(Window(head, 0, size, self.limits), bulk, origin, trail)
+        return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
 
     def _note(self, header: Header, size: int) -> Header:
         """Let the next file be read as far as this one had to be."""
@@ -151,15 +151,13 @@ class Parser:
             self.learned.note_read(header.pixel_offset or size)
         return header
 
-    def _read_on(
-        self, window: Window, bulk: BulkWriter, origin: str, trail: Trail | None
-    ) -> Reading[Header]:
+    def _read_on(self, window: Window, bulk: BulkWriter, trail: Trail | None) -> Reading[Header]:
         """Walk a file, or the fragments alone if templates tell all up to them."""
         limits, size = self.limits, window.size
         if trail is not None and trail.has_fragments(window.buffer):
             start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
             chain = yield from walk_fragments(window, start, size, tag)
-            header = _end(trail, window.buffer, size, bulk, chain)
+            header = _end(trail, window.buffer, size, chain)
             if header is not None:
                 return self._note(header, size)
         inspection = Inspection(is_on=self.warnings)
@@ -174,12 +172,12 @@ class Parser:
             except NotAtHand:
                 deflated = yield (start, size)
             inflated = Inflated(deflated, start, limits)
+            bulk.inflated = True
             if inflated.trailing_bytes > 1:
                 inspection.add("trailing_bytes", inflated.trailing_bytes, "d")
             first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
             window, start = Window(first, 0, inflated.size, limits), 0
         encoding, uid = settle_encoding(window, start, meta, inspection)
-        bulk = BulkWriter(origin, inflated=inflated is not None)
         walk = begin(Job(window, bulk, inspection), start, Context(encoding))
         if inflated is None:
             yield from walk.run()
@@ -198,9 +196,7 @@ class Parser:
         return self._note(Header(metadata, find, meta, place, length, None, inflated, told), size)
 
 
-def _end(
-    trail: Trail, head: bytes, size: int, bulk: BulkWriter, chain: FragmentChain | None = None
-) -> Header | None:
+def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = None) -> Header | None:
     """Return the header of a file that went along a template.
 
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
@@ -221,7 +217,7 @@ def _end(
             if not slot.around.encoding.explicit:
                 entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
         if following == size:
-            trail.pieces[-1:] = entry.prefix + bulk.rest(place, length), b"}"
+            trail.pieces[-1:] = entry.prefix + trail.rest(place, length), b"}"
     if following != size:
         return None
     return Header(b"".join(trail.pieces), trail.find, head, place, length, trail)

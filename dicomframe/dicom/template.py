@@ -96,7 +96,7 @@ class Trail:
                         length = longest
                     position = begin + length
                     if length > longest:
-                        pieces += text, b"", source.bulk.rest(begin, length) if source else b""
+                        pieces += text, b"", self.rest(begin, length)
                     elif mode == as_value:
                         slot = link.slot
                         raw = buffer[begin:position]
@@ -145,6 +145,10 @@ class Trail:
                 raw = raw if slot.mode == Mode.TEXT else next(numbers)
                 rest = slot.entry.encode(raw, slot.around.charset)
                 pieces[at : at + 3] = link.text, b"", rest
+
+    def rest(self, at: int, length: int) -> bytes:
+        """Return what tells of a value that stays in the file."""
+        return self._source.bulk.rest(at, length) if self._source else b""
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
