@@ -18,7 +18,7 @@ from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, settle_encod
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Lesson, Mode, Part, Slot
-from dicomframe.dicom.scopes import ITEM_BEGINS, ITEM_ENDS, Job, Step
+from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
@@ -137,19 +137,17 @@ def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
         walk.take()
         members = iter(walk.root.members[count:])
         for step in walk.trace:
-            if isinstance(step, Step):
-                stop = step.value_at + step.length
-                if step.length == UNDEFINED:
-                    stop = walk.position
-                is_left_out = step.entry.kind == Kind.GROUP_LENGTH
-                yield step, stop, b"" if is_left_out else next(members, None)
+            stop = step.value_at + step.length
+            if step.length == UNDEFINED:
+                stop = walk.position
+            yield step, stop, b"" if step.entry.kind == Kind.GROUP_LENGTH else next(members, None)
 
 
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
     """Yield the elements of group 0002."""
     at, start, last_tag = START + 4, START, -1
     for step in meta.walk.trace or ():
-        if not isinstance(step, Step) or not _is_usual(step, at, last_tag):
+        if not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
         cut = step.value_at - step.entry.length_bytes
@@ -212,25 +210,18 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
     end = len(raw) - 8 if raw[4:8] == b"\xff\xff\xff\xff" else len(raw)  # without its delimiter
     walk = Walk(Job(Window(raw[:end], 0, end, limits)), 8, around.context())
     lessons: list[Lesson] = []
-    last_tags, start, said, depth = [-1], 0, 0, 0
+    start = said = depth = 0
     trace = walk.trace_all()
     if trace is None:
         return
     for step in trace:
-        if step == ITEM_BEGINS:
-            last_tags.append(-1)
-        elif step == ITEM_ENDS:
-            last_tags.pop()
-        if not isinstance(step, Step):
-            continue
         entry, stop = step.entry, step.value_at + step.length
         is_special = entry.tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH
         is_special = is_special or entry.encoding is not around.encoding
-        if is_special or not _is_usual(step, step.at, last_tags[-1]):
+        if is_special or step.has_invalid_vr:
             return
-        last_tags[-1] = entry.tag
         if entry.vr == "SQ":
-            depth = max(depth, len(last_tags))
+            depth = max(depth, step.depth + 1)
             continue
         try:
             rest = entry.encode(raw[step.value_at : stop], step.around.charset)

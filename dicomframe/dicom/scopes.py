@@ -50,6 +50,8 @@ class DataSet:
         The members of its JSON object so far.
     last_tag : int
         The highest tag so far.
+    disorder : bool
+        Whether a tag came too late, or twice.
     """
 
     bound: int
@@ -58,14 +60,14 @@ class DataSet:
     sequence: Sequence | None = None
     members: list[bytes] = field(default_factory=list)
     last_tag: int = -1
-    _disorder: bool = False
+    disorder: bool = False
 
     def append(self, tag: int, member: bytes, inspection: Inspection) -> None:
         """Add the member of an element, in order or not; group lengths are left out (F.2.2)."""
         if not tag & 0xFFFF:
             return
         if tag <= self.last_tag:
-            self._disorder = True
+            self.disorder = True
             if tag < self.last_tag:
                 inspection.add("tag_order", tag)
         else:
@@ -74,7 +76,7 @@ class DataSet:
 
     def put_in_order(self, inspection: Inspection) -> None:
         """Bring the members into tag order and keep the first of each tag."""
-        if not self._disorder:
+        if not self.disorder:
             return
         unique: dict[bytes, bytes] = {}
         for member in self.members:
@@ -119,16 +121,13 @@ class Sequence:
 class Step(NamedTuple):
     """Where an element lies and how it is read, told to those who learn from a walk."""
 
+    depth: int
     at: int
     value_at: int
     length: int
     entry: Entry
     around: Around
     has_invalid_vr: bool
-
-
-ITEM_BEGINS, ITEM_ENDS = b"{", b"}"
-"""What a trace holds between the steps."""
 
 
 class Scopes:
@@ -138,23 +137,26 @@ class Scopes:
     ----------
     root : DataSet
         The whole; its members are those of the JSON object, one for each element, in tag order.
-    trace : list of Step and bytes, or None
+    trace : list of Step or None
         What a walk met, for those who learn from it.
     position : int
         Where in the file it stands.
     elements : int
         The number of elements and items so far, nested ones included.
+    disorder : bool
+        Whether one of the data sets that have ended was in disorder.
     """
 
     def __init__(self, job: Job, position: int, context: Context) -> None:
         self._window, self._bulk, self._inspection = job
         self._limits = job.window.limits
-        self.trace: list[Step | bytes] | None = None
+        self.trace: list[Step] | None = None
         self.position = position
         self.root = DataSet(job.window.size, False, context)
         self._scope: DataSet | Sequence | None = self.root
         self._depth = 0
         self.elements = 0
+        self.disorder = False
 
     def _count(self, more: int) -> int:
         """Return how many elements there are with so many more."""
@@ -177,6 +179,7 @@ class Scopes:
     def _end_data_set(self, data_set: DataSet) -> None:
         """End the innermost data set: put its members in order, keep the first of each tag."""
         self.elements = self._count(len(data_set.members))
+        self.disorder = self.disorder or data_set.disorder
         data_set.put_in_order(self._inspection)
         self._scope = sequence = data_set.sequence
         if sequence is None:
@@ -185,8 +188,6 @@ class Scopes:
         if data_set.delimited and self.position >= data_set.bound:
             raise self._unclosed(sequence)
         sequence.items.append(b"{%b}" % b",".join(data_set.members))
-        if self.trace is not None:
-            self.trace.append(ITEM_ENDS)
 
     def _end_at_trailing(self) -> None:
         self._inspection.add("trailing_bytes", self._window.size - self.position, "d")

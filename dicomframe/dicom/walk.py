@@ -25,7 +25,6 @@ from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.limits import without_bulk
 from dicomframe.dicom.scopes import (
     ITEM,
-    ITEM_BEGINS,
     SEQUENCE_END,
     DataSet,
     Job,
@@ -103,11 +102,11 @@ class Walk(Scopes):
             self.trace = trace
         return self._fragmented is None
 
-    def trace_all(self) -> list[Step | bytes] | None:
-        """Walk what is at hand, whole, and return what was met; None if it is broken."""
+    def trace_all(self) -> list[Step] | None:
+        """Walk what is at hand, whole, and return what was met; None if not all is sound."""
         self.trace = []
         try:
-            return None if any(True for _ in self.run()) else self.trace
+            return None if any(True for _ in self.run()) or self.disorder else self.trace
         except Damage:
             return None
 
@@ -150,7 +149,7 @@ class Walk(Scopes):
                     context.note(kind, tag, raw, order)
                 if trace is not None:
                     around = around or context.around(encoding)
-                    where = base + position, base + start, length
+                    where = self._depth, base + position, base + start, length
                     trace.append(Step(*where, entry, around, False))
                 last_tag = tag
                 position = stop
@@ -204,7 +203,7 @@ class Walk(Scopes):
         tag, vr = entry.tag, entry.vr
         if self.trace is not None:
             around = context.around(context.encoding)
-            step = Step(at, start, length, entry, around, self._has_invalid_vr)
+            step = Step(self._depth, at, start, length, entry, around, self._has_invalid_vr)
             self.trace.append(step)
         is_pixels = entry.kind == Kind.PIXELS and data_set is self.root
         if is_pixels and self.pixels is not None and tag == self.pixels[0]:
@@ -291,8 +290,6 @@ class Walk(Scopes):
             if bound > sequence.bound:
                 raise self._past_bound(f"an item of {tag_name(owner)}", length, bound)
             self._scope = DataSet(bound, delimited, sequence.around.context(), sequence)
-            if self.trace is not None:
-                self.trace.append(ITEM_BEGINS)
         elif tag != SEQUENCE_END or length:
             raise malformed(f"{tag_name(owner)} holds {tag_name(tag)} where an item must begin", at)
         elif sequence.delimited:
