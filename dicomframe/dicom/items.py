@@ -123,7 +123,6 @@ class FileSource:
                     template.patience -= 1
                     self._items.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
-        window = Window(buffer, 0, self._size, self._limits)
-        job = Job(window, self.bulk)
+        job = Job(Window(buffer, 0, self._size, self._limits), self.bulk)
         walk = ItemWalk(self._items, job, start - entry.header_bytes, around.context())
         return (walk.root.members[0], walk.position) if walk.take() else None

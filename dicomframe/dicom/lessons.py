@@ -29,7 +29,7 @@ START = 128
 """Where a file with a preamble begins to say something."""
 
 _TRANSFER_SYNTAX = 0x00020010
-_CLASSES = frozenset({0x00020002, 0x00080016})
+_CLASS = 0x00080016
 """What kind of object a file holds: a template may know many, each by links of its own."""
 _LAST_TAG = 1 << 32
 _MOST_NOTED = 256
@@ -109,7 +109,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
         if member is None or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
         text, told, mode, slot = comma, member, Mode.VALUE, None
-        varies, comma = is_settled and tag not in _CLASSES, b","
+        varies, comma = is_settled and tag != _CLASS, b","
         if kind == Kind.GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
             text, told, mode, comma = b"", b"", Mode.SILENT, text
             varies = varies and entry.vr == "UL"

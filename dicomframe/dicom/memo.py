@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from dicomframe.dicom.elements import Context, EntryTable, Kind
+from dicomframe.dicom.elements import Context, Kind, table_of
 from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.scopes import DataSet, Job
 from dicomframe.dicom.text import Charset
@@ -77,15 +77,13 @@ class Memo(dict[tuple[Encoding, Charset], "_Table"]):
 class _Table(dict[bytes, _Known]):
     def __init__(self, memo: Memo, encoding: Encoding) -> None:
         super().__init__()
-        self._memo = memo
-        self._entries = EntryTable(encoding)
-        self._explicit, self._order = encoding.explicit, encoding.order
+        self._memo, self._encoding = memo, encoding
 
     def __missing__(self, key: bytes) -> _Known:
-        entry = self._entries[key[:6] if self._explicit else key[:4]]
+        entry = table_of(self._encoding)[key[: 6 if self._encoding.explicit else 4]]
         if entry.kind > Kind.LAST_NOTED or entry.header_bytes != 8:
             return _NOT_PLAIN
-        length = int.from_bytes(key[entry.length_at :], self._order)
+        (length,) = entry.unpack_length(key, entry.length_at)
         if length > _LONGEST_VALUE_BYTES:
             return _NOT_PLAIN
         self._memo.spend(len(entry.prefix))

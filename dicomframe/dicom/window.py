@@ -80,13 +80,12 @@ class Window:
         Damage
             ``too_large``: more than the limit of header bytes is needed.
         """
-        is_jump = start > self.base + len(self.buffer)
-        kept = b"" if is_jump else self.buffer[start - self.base :]
+        kept = self.buffer[start - self.base :]
         begin, needed = start + len(kept), min(stop, self.size)
         if needed > begin:
             if needed > self._most_stop:
                 raise too_large("header_bytes", self.limits.header_bytes, start)
-            if is_jump:
+            if start > self.base + len(self.buffer):
                 self._load_bytes = _FIRST_LOAD_BYTES
             usual = min(begin + self._load_bytes, self.size, self._most_stop)
             kept += yield (begin, max(needed, usual))
