@@ -13,6 +13,7 @@ from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo, MemoWalk
 from dicomframe.dicom.scopes import DataSet, Job, Sequence
 from dicomframe.dicom.template import Template, Trail
+from dicomframe.dicom.values import UnfitValue
 from dicomframe.dicom.window import Window
 
 _LONGEST_ITEM_BYTES = 8192
@@ -101,7 +102,7 @@ class FileSource:
     bulk: BulkWriter
     _limits: Limits
 
-    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
+    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int]:
         """Return the member of the sequence whose length field is at `at`, and where it ends."""
         around, entry, buffer = slot.around, slot.entry, self._head
         length = entry.unpack_length(buffer, at)[0]
@@ -125,4 +126,6 @@ class FileSource:
                 return member, position + (8 if length == UNDEFINED else 0)
         job = Job(Window(buffer, 0, self._size, self._limits), self.bulk)
         walk = ItemWalk(self._items, job, start - entry.header_bytes, around.context())
-        return (walk.root.members[0], walk.position) if walk.take() else None
+        if not walk.take():
+            raise UnfitValue
+        return walk.root.members[0], walk.position

@@ -114,7 +114,7 @@ class Learned:
                 is_known = template.learn(trail, head, take_lessons(trail, window))
         self._count(template.bytes - before)
         if is_known and heir is not None:
-            heir.learn(Trail(heir.links, START), head, repeat_lessons(trail, head))
+            heir.learn(Trail(heir.links, START, source), head, repeat_lessons(trail, head))
             self._count(heir.bytes)
         return trail if is_known else None
 

@@ -16,7 +16,7 @@ from dicomframe.dicom.encodings import (
 )
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
-from dicomframe.dicom.limits import Limits
+from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.links import Lesson, Mode, Part, Slot
 from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
@@ -170,7 +170,7 @@ def _lesson(
     return start, stop, [Part(tag, cut - start, stop - cut, text, json, slot)]
 
 
-def _slot(mode: int, step: Step, place: Place | None, longest: int = -1) -> Slot:
+def _slot(mode: int, step: Step, place: Place | None, longest: int = UNBOUNDED) -> Slot:
     """Return how an element varies; also its length, unless that is its `longest`."""
     entry = step.entry
     if mode == Mode.VALUE and entry.encode in PLAIN_ENDS:

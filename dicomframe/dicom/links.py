@@ -100,6 +100,8 @@ class Link:
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
         self.weight = len(run) + 3 * len(text) + _PART_BYTES * (1 + len(parts))
         mode, entry, length_bytes, longest = slot[:4]
+        if mode >= Mode.SEQUENCE:
+            length_bytes = longest = 0  # whoever takes it looks at that
         opening, closing = PLAIN_ENDS.get(entry.encode, (b"", b""))
         unpack_length = entry.unpack_length
         texts = text, text + opening, closing

@@ -27,8 +27,14 @@ class Source(Protocol):
 
     bulk: BulkWriter
 
-    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int] | None:
-        """Return the member of the sequence whose length field is at `at`, and where it ends."""
+    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int]:
+        """Return the member of the sequence whose length field is at `at`, and where it ends.
+
+        Raises
+        ------
+        UnfitValue
+            They are not at hand.
+        """
 
 
 class Trail:
@@ -72,9 +78,8 @@ class Trail:
         they are met, and looked at all together in the end.
         """
         links, position = self.links, self.position
-        passed, pieces, source = self.passed.append, self.pieces, self._source
-        numbers, (to_commas, spaces) = self._numbers.append, NUMBERS_TO_JSON
-        as_text, as_value = Mode.TEXT, Mode.VALUE
+        passed, pieces, numbers = self.passed.append, self.pieces, self._numbers.append
+        (to_commas, spaces), as_value = NUMBERS_TO_JSON, Mode.VALUE
         try:
             while links:
                 link = links[0]
@@ -88,49 +93,43 @@ class Trail:
                         continue
                     break
                 passed(link)
-                if mode <= as_value:
-                    if length_bytes:
-                        (length,) = unpack_length(buffer, begin)
-                        begin += length_bytes
-                    else:
-                        length = longest
-                    position = begin + length
-                    if length > longest:
-                        pieces += text, b"", self.rest(begin, length)
-                    elif mode == as_value:
-                        slot = link.slot
-                        raw = buffer[begin:position]
-                        pieces += text, b"", slot.entry.encode(raw, slot.around.charset)
-                    elif not (raw := buffer[begin:position].rstrip(b" \0")):
-                        pieces += text, b"", EMPTY
-                    elif mode == as_text:
+                if length_bytes:
+                    (length,) = unpack_length(buffer, begin)
+                    begin += length_bytes
+                else:
+                    length = longest
+                position, links = begin + length, after
+                if length > longest:
+                    pieces += text, b"", self.rest(begin, length)
+                elif mode < as_value:
+                    if raw := buffer[begin:position].rstrip(b" \0"):
+                        if mode:
+                            numbers(raw)
+                            raw = raw.translate(to_commas, spaces)
                         pieces += opened, raw, closing
                     else:
-                        numbers(raw)
-                        pieces += opened, raw.translate(to_commas, spaces), closing
-                elif mode == Mode.SEQUENCE and source is not None:
-                    taken = source.take_sequence(begin, link.slot)
-                    if taken is None:
-                        position = -1
-                        break
-                    member, position = taken
+                        pieces += text, b"", EMPTY
+                elif mode == as_value:
+                    slot = link.slot
+                    rest = slot.entry.encode(buffer[begin:position], slot.around.charset)
+                    pieces += text, b"", rest
+                elif mode == Mode.SILENT:
+                    pieces += text, b"", b""
+                elif mode == Mode.SEQUENCE:
+                    member, position = self._source.take_sequence(begin, link.slot)
                     pieces += text, b"", member
                     self.stops.append(position)
-                elif mode == Mode.SILENT:
-                    position = begin + length_bytes + unpack_length(buffer, begin)[0]
-                    pieces += text, b"", b""
-                elif begin < self._stop and not buffer.startswith(SEQUENCE_ENDS, begin):
+                elif position < self._stop and not buffer.startswith(SEQUENCE_ENDS, position):
                     pieces += text, b"", b","
-                    position, after = begin, self._first
-                elif begin > len(buffer):
+                    links = self._first
+                elif position > len(buffer):
                     break
                 else:
-                    self.position = begin
+                    self.position = position
                     pieces += text, b"", b""
                     if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
-                links = after
         except (UnfitValue, struct.error):
             position = -1
         self.links, self.position = links, position
