@@ -10,10 +10,11 @@ from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
-from dicomframe.dicom.memo import Memo, MemoWalk
+from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import DataSet, Job, Sequence
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.values import UnfitValue
+from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
 
 _LONGEST_ITEM_BYTES = 8192
@@ -35,11 +36,11 @@ class Items(dict[tuple[int, Around], Template]):
         return template
 
 
-class ItemWalk(MemoWalk):
+class ItemWalk(Walk):
     """Walk one data set with a memo and with templates of items."""
 
     def __init__(self, items: Items, job: Job, position: int, context: Context) -> None:
-        super().__init__(items.memo, job, position, context)
+        super().__init__(job, position, context, items.memo)
         self._items = items
         self._begun: list[tuple[int, Trail]] = []
 

@@ -11,7 +11,7 @@ from dicomframe.dicom.elements import Context
 from dicomframe.dicom.items import FileSource, Items, ItemWalk
 from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.dicom.memo import Memo, MemoWalk
+from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Template, Trail
 from dicomframe.dicom.walk import Walk
@@ -78,7 +78,7 @@ class Learned:
         """Return a walk that uses what was learned of elements and items."""
         if self.has_templates:
             return ItemWalk(self.items, job, position, context)
-        return MemoWalk(self.memo, job, position, context)
+        return Walk(job, position, context, self.memo)
 
     def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file of `size` bytes with those before, and learn from it.

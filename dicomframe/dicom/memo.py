@@ -1,24 +1,24 @@
-"""The memo: a walk that remembers what bytes became, since neighbours share most of theirs.
+"""The memo: what the bytes of an element became, since neighbours share most of theirs.
 
 A member depends on the bytes of its element, on the encoding and on the character set in force;
 each of these is part of the key under which it is kept. What depends on more (private elements in
-implicit VR, ambiguous VRs, UN) is left to the plain walk.
+implicit VR, ambiguous VRs, UN) is left to the walk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeAlias
 
-from dicomframe.dicom.elements import Context, Kind, table_of
+from dicomframe.dicom.elements import Kind, table_of
 from dicomframe.dicom.encodings import Encoding
-from dicomframe.dicom.scopes import DataSet, Job
 from dicomframe.dicom.text import Charset
-from dicomframe.dicom.values import Encoder, UnfitValue, get_encoder
-from dicomframe.dicom.walk import Walk
+from dicomframe.dicom.values import Encoder, get_encoder
 
-_LONGEST_VALUE_BYTES = 256
+LONGEST_VALUE_BYTES = 256
 _MOST_BYTES = 16 << 20
+_MOST_HEADERS = 16384
 _OVERHEAD_BYTES = 300
 
 
@@ -27,10 +27,36 @@ _Known: TypeAlias = tuple[int, int, int, bytes, Encoder, dict[bytes, bytes]]
 JSON, its encoder, and its members by value. A plain tuple is the fastest to take apart."""
 
 _NOT_PLAIN: _Known = (0, 0, -1, b"", get_encoder("UN", "little"), {})
-"""For the plain walk: no tag comes after the last one."""
+"""For an element that takes more to tell: no tag comes after the last one."""
 
 
-class Memo(dict[tuple[Encoding, Charset], "_Table"]):
+class Headers(dict[bytes, _Known]):
+    """Look up what the first 8 bytes of an element decide, if its value follows and is short."""
+
+    def __init__(self, encoding: Encoding, memo: Memo | None = None) -> None:
+        super().__init__()
+        self._encoding, self._memo = encoding, memo
+
+    def __missing__(self, key: bytes) -> _Known:
+        entry = table_of(self._encoding)[key[: 6 if self._encoding.explicit else 4]]
+        if entry.kind > Kind.LAST_NOTED or entry.header_bytes != 8:
+            return _NOT_PLAIN
+        (length,) = entry.unpack_length(key, entry.length_at)
+        if length > LONGEST_VALUE_BYTES:
+            return _NOT_PLAIN
+        if self._memo is not None:
+            self._memo.spend(len(entry.prefix))
+        elif len(self) >= _MOST_HEADERS:
+            self.clear()
+        known = self[key] = (length, entry.kind, entry.tag, entry.prefix, entry.encode, {})
+        return known
+
+
+headers_of = cache(Headers)
+"""Returns the table that all walks in one encoding share that have no memo."""
+
+
+class Memo(dict[tuple[Encoding, Charset], Headers]):
     """Keep members by the bytes of their elements, within a budget of bytes.
 
     One memo serves all files that a process reads. When the budget is spent it is forgotten
@@ -44,9 +70,9 @@ class Memo(dict[tuple[Encoding, Charset], "_Table"]):
         self._turn = 0
         self.forgets: list[Callable[[], None]] = []
 
-    def __missing__(self, key: tuple[Encoding, Charset]) -> _Table:
+    def __missing__(self, key: tuple[Encoding, Charset]) -> Headers:
         self.spend(_OVERHEAD_BYTES)
-        table = self[key] = _Table(self, key[0])
+        table = self[key] = Headers(key[0], self)
         return table
 
     def remember(self, known: dict[bytes, bytes], raw: bytes, told: bytes, most: int = 32) -> None:
@@ -72,61 +98,3 @@ class Memo(dict[tuple[Encoding, Charset], "_Table"]):
             for forget in self.forgets:
                 forget()
             self._bytes = count + _OVERHEAD_BYTES
-
-
-class _Table(dict[bytes, _Known]):
-    def __init__(self, memo: Memo, encoding: Encoding) -> None:
-        super().__init__()
-        self._memo, self._encoding = memo, encoding
-
-    def __missing__(self, key: bytes) -> _Known:
-        entry = table_of(self._encoding)[key[: 6 if self._encoding.explicit else 4]]
-        if entry.kind > Kind.LAST_NOTED or entry.header_bytes != 8:
-            return _NOT_PLAIN
-        (length,) = entry.unpack_length(key, entry.length_at)
-        if length > _LONGEST_VALUE_BYTES:
-            return _NOT_PLAIN
-        self._memo.spend(len(entry.prefix))
-        known = self[key] = (length, entry.kind, entry.tag, entry.prefix, entry.encode, {})
-        return known
-
-
-class MemoWalk(Walk):
-    """Walk one data set with the help of a memo; the result is that of the plain walk."""
-
-    def __init__(self, memo: Memo, job: Job, position: int, context: Context) -> None:
-        super().__init__(job, position, context)
-        self._memo = memo
-
-    def _run_plain(self, data_set: DataSet) -> None:
-        if self._limits.most_inline_bytes_of_any < _LONGEST_VALUE_BYTES:
-            super()._run_plain(data_set)
-            return
-        buffer, base = self._window.buffer, self._window.base
-        context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
-        encoding, charset = context.encoding, context.charset
-        table, order = self._memo[encoding, charset], encoding.order
-        position = self.position - base
-        limit = min(data_set.bound - base, len(buffer))
-        last_start = limit - 12
-        try:
-            while position <= last_start:
-                start = position + 8
-                length, kind, tag, prefix, encode, members = table[buffer[position:start]]
-                stop = start + length
-                if tag <= last_tag or stop > limit:
-                    break
-                value = buffer[start:stop]
-                member = members.get(value)
-                if member is None:
-                    member = prefix + encode(value, charset)
-                    self._memo.remember(members, value, member)
-                append(member)
-                if kind:
-                    context.note(kind, tag, value, order)
-                last_tag = tag
-                position = stop
-        except UnfitValue:
-            pass
-        self.position = base + position
-        data_set.last_tag = last_tag

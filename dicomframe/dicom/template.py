@@ -115,7 +115,7 @@ class Trail:
                     pieces += text, b"", rest
                 elif mode == Mode.SILENT:
                     pieces += text, b"", b""
-                elif mode == Mode.SEQUENCE:
+                elif mode == Mode.SEQUENCE and self._source is not None:
                     member, position = self._source.take_sequence(begin, link.slot)
                     pieces += text, b"", member
                     self.stops.append(position)

@@ -23,6 +23,7 @@ from dicomframe.dicom.elements import (
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.limits import without_bulk
+from dicomframe.dicom.memo import LONGEST_VALUE_BYTES, Memo, headers_of
 from dicomframe.dicom.scopes import (
     ITEM,
     SEQUENCE_END,
@@ -43,6 +44,8 @@ _TRACED_BYTES = 256
 class Walk(Scopes):
     """Walk the data set of one file, from `position` to the end, within the limits.
 
+    With a memo the result is the same, and what elements became before is not made again.
+
     Attributes
     ----------
     pixels : tuple of int or None
@@ -51,8 +54,9 @@ class Walk(Scopes):
         The fragments of that value, if it is encapsulated.
     """
 
-    def __init__(self, job: Job, position: int, context: Context) -> None:
+    def __init__(self, job: Job, position: int, context: Context, memo: Memo | None = None) -> None:
         super().__init__(job, position, context)
+        self._memo = memo
         self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
         self._only_group: int | None = None
@@ -123,34 +127,36 @@ class Walk(Scopes):
 
         With a trace those that are noted count as others, and a few are taken at once.
         """
-        buffer, base, trace = self._window.buffer, self._window.base, self.trace
+        if self._limits.most_inline_bytes_of_any < LONGEST_VALUE_BYTES:
+            return
+        buffer, base, trace, memo = self._window.buffer, self._window.base, self.trace, self._memo
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         encoding, charset = context.encoding, context.charset
-        table, order = table_of(encoding), encoding.order
-        longest = self._limits.most_inline_bytes_of_any
+        table = headers_of(encoding) if memo is None else memo[encoding, charset]
+        entries, key_bytes = table_of(encoding), 6 if encoding.explicit else 4
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
         last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
-        most_kind = Kind.LAST_NOTED if trace is None else Kind.PLAIN
-        around: Around | None = None
-        key_bytes = 6 if encoding.explicit else 4
         try:
             while position <= last_start:
-                entry = table[buffer[position : position + key_bytes]]
-                kind, tag, prefix, encode, _, length_at, header_bytes, unpack_length, _ = entry
-                start = position + header_bytes
-                (length,) = unpack_length(buffer, position + length_at)
+                start = position + 8
+                length, kind, tag, prefix, encode, members = table[buffer[position:start]]
                 stop = start + length
-                if kind > most_kind or stop > limit or length > longest or tag <= last_tag:
+                if tag <= last_tag or stop > limit or (kind and trace is not None):
                     break
                 raw = buffer[start:stop]
-                append(prefix + encode(raw, charset))
+                member = members.get(raw)
+                if member is None:
+                    member = prefix + encode(raw, charset)
+                    if memo is not None:
+                        memo.remember(members, raw, member)
+                append(member)
                 if kind:
-                    context.note(kind, tag, raw, order)
+                    context.note(kind, tag, raw, encoding.order)
                 if trace is not None:
-                    around = around or context.around(encoding)
+                    entry = entries[buffer[position : position + key_bytes]]
                     where = self._depth, base + position, base + start, length
-                    trace.append(Step(*where, entry, around, False))
+                    trace.append(Step(*where, entry, context.around(encoding), False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
