@@ -127,6 +127,7 @@ class FileSource:
                 return member, position + (8 if length == UNDEFINED else 0)
         job = Job(Window(buffer, 0, self._size, self._limits), self.bulk)
         walk = ItemWalk(self._items, job, start - entry.header_bytes, around.context())
-        if not walk.take():
+        walk.take()
+        if not walk.root.members:
             raise UnfitValue
         return walk.root.members[0], walk.position

@@ -93,11 +93,14 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
     head_bytes = len(window.buffer)
-    for step, stop, member in _walk_root(walk):
+    members = walk.root.members
+    while (step := walk.take()) is not None:
         if not _is_usual(step, at, last_tag):
             return
+        stop = walk.position if step.length == UNDEFINED else step.value_at + step.length
         entry, cut = step.entry, step.value_at - step.entry.length_bytes
-        tag, kind = entry.tag, entry.kind
+        tag, kind, told = entry.tag, entry.kind, b"".join(members)
+        members.clear()
         if last_tag < AVAILABLE_SYNTAX <= tag:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
             comma = b","
@@ -106,9 +109,10 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
                 pixels = _slot(Mode.PIXELS, step, None)
                 yield _lesson(tag, at, cut, step.value_at, comma, b"", pixels)
             return
-        if member is None or stop > head_bytes or len(noted) > _MOST_NOTED:
+        is_whole = told or kind == Kind.GROUP_LENGTH
+        if not is_whole or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
-        text, told, mode, slot = comma, member, Mode.VALUE, None
+        text, mode, slot = comma, Mode.VALUE, None
         varies, comma = is_settled and tag != _CLASS, b","
         if kind == Kind.GROUP_LENGTH or tag == AVAILABLE_SYNTAX:
             text, told, mode, comma = b"", b"", Mode.SILENT, text
@@ -128,19 +132,6 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
         if last_tag < AVAILABLE_SYNTAX:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
         yield _lesson(_LAST_TAG, at, at, at, b"}", b"", _END)
-
-
-def _walk_root(walk: Walk) -> Iterator[tuple[Step, int, bytes | None]]:
-    """Yield elements of the root: the step, where it stops, and its member if it is at hand."""
-    while walk.trace != []:
-        walk.trace, count = [], len(walk.root.members)
-        walk.take()
-        members = iter(walk.root.members[count:])
-        for step in walk.trace:
-            stop = step.value_at + step.length
-            if step.length == UNDEFINED:
-                stop = walk.position
-            yield step, stop, b"" if step.entry.kind == Kind.GROUP_LENGTH else next(members, None)
 
 
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:

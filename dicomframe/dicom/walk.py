@@ -9,6 +9,8 @@ the last two raise `NotAtHand`, having changed nothing, and are called again whe
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from dicomframe.dicom.damage import Damage, malformed, tag_name
 from dicomframe.dicom.elements import (
     INVALID_VR_BYTES,
@@ -38,7 +40,6 @@ from dicomframe.dicom.values import UnfitValue, encode_inline_binary
 from dicomframe.dicom.window import NotAtHand, Reading, Window
 
 _FRAGMENTED_VRS = frozenset({"OB", "OW"})
-_TRACED_BYTES = 256
 
 
 class Walk(Scopes):
@@ -88,23 +89,19 @@ class Walk(Scopes):
         self._only_group, self._is_plain = group, False
         self._limits = without_bulk(self._limits)
 
-    def take(self) -> bool:
-        """Take one element of the root with all that it holds; False if it is not at hand.
+    def take(self) -> Step | None:
+        """Take one element of the root with all that it holds, as far as it is at hand.
 
-        Some plain ones may come before it; a trace tells of the root alone.
+        Return where it lies, None if not even that is at hand, or there is none. It has become a
+        member only if all of it is.
         """
-        trace = self.trace
-        try:
-            self._run_plain(self.root)
+        trace = self.trace = []
+        with suppress(NotAtHand):
             self._take_element(self.root)
             self.trace = None
             while self._scope not in (self.root, None) and self._fragmented is None:
                 self._step(self._scope)
-        except NotAtHand:
-            return False
-        finally:
-            self.trace = trace
-        return self._fragmented is None
+        return trace[0] if trace else None
 
     def trace_all(self) -> list[Step] | None:
         """Walk what is at hand, whole, and return what was met; None if not all is sound."""
@@ -118,31 +115,27 @@ class Walk(Scopes):
         if isinstance(scope, Sequence):
             self._take_item(scope)
             return
-        if self._is_plain and self.pixels is None:
+        if self._is_plain and self.pixels is None and self.trace is None:
             self._run_plain(scope)
         self._take_element(scope)
 
     def _run_plain(self, data_set: DataSet) -> None:
-        """Take plain elements that lie whole in the window; stop before any other.
-
-        With a trace those that are noted count as others, and a few are taken at once.
-        """
+        """Take plain elements that lie whole in the window; stop before any other."""
         if self._limits.most_inline_bytes_of_any < LONGEST_VALUE_BYTES:
             return
-        buffer, base, trace, memo = self._window.buffer, self._window.base, self.trace, self._memo
+        buffer, base, memo = self._window.buffer, self._window.base, self._memo
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         encoding, charset = context.encoding, context.charset
         table = headers_of(encoding) if memo is None else memo[encoding, charset]
-        entries, key_bytes = table_of(encoding), 6 if encoding.explicit else 4
         position = self.position - base
         limit = min(data_set.bound - base, len(buffer))
-        last_start = limit - 12 if trace is None else min(limit - 12, position + _TRACED_BYTES)
+        last_start = limit - 12
         try:
             while position <= last_start:
                 start = position + 8
                 length, kind, tag, prefix, encode, members = table[buffer[position:start]]
                 stop = start + length
-                if tag <= last_tag or stop > limit or (kind and trace is not None):
+                if tag <= last_tag or stop > limit:
                     break
                 raw = buffer[start:stop]
                 member = members.get(raw)
@@ -153,10 +146,6 @@ class Walk(Scopes):
                 append(member)
                 if kind:
                     context.note(kind, tag, raw, encoding.order)
-                if trace is not None:
-                    entry = entries[buffer[position : position + key_bytes]]
-                    where = self._depth, base + position, base + start, length
-                    trace.append(Step(*where, entry, context.around(encoding), False))
                 last_tag = tag
                 position = stop
         except UnfitValue:
