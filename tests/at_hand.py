@@ -6,10 +6,13 @@ from typing import Any
 
 from dicomframe.dicom.header import Header, Parser
 from dicomframe.dicom.window import feed
+from dicomframe.inspection import Inspection
 
 
-def read(data: bytes, **options: Any) -> Header:
+def read(data: bytes, *, warnings: bool = False, **options: Any) -> Header:
     """Return the header of a file, sending just the bytes that are asked for."""
+    if warnings:
+        options["observe"] = Inspection
 
     def fetch(start: int, stop: int) -> bytes:
         assert 0 <= start < stop <= len(data)

@@ -12,8 +12,8 @@ import pytest
 import dicomframe
 from dicomframe import errors, plugin, read_dicom
 from dicomframe.dicom.damage import REASONS
-from dicomframe.dicom.inspection import WARNINGS
 from dicomframe.dicom.limits import Limits
+from dicomframe.inspection import WARNINGS
 from dicomframe.scan.options import BATCH_BYTES
 from dicomframe.scan.schema import RESERVED_COLUMNS
 from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer

@@ -19,8 +19,8 @@ from dicomframe.dicom.encodings import (
     is_plausible,
     read_tag,
 )
-from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
 from dicomframe.dicom.members import find_member
+from dicomframe.dicom.observer import NO_OBSERVER, Observer
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Reading, Window
@@ -130,7 +130,7 @@ def _begins_data_set(window: Window) -> bool:
 
 
 def settle_encoding(
-    window: Window, start: int, meta: FileMeta, inspection: Inspection = NO_INSPECTION
+    window: Window, start: int, meta: FileMeta, observer: Observer = NO_OBSERVER
 ) -> tuple[Encoding, str]:
     """Return how the data set is really written, and the transfer syntax that this makes it."""
     uid = meta.transfer_syntax
@@ -146,11 +146,11 @@ def settle_encoding(
             raise Damage("unsupported", "the transfer syntax is not known", start)
         raise malformed("the data set does not begin with a data element", start)
     if not meta.has_preamble:
-        inspection.add("no_preamble", 0, "d")
+        observer.add("no_preamble", 0, "d")
     if not meta.has_group:
-        inspection.add("no_file_meta", 0, "d")
+        observer.add("no_file_meta", 0, "d")
     if declared not in (None, written):
-        inspection.add("transfer_syntax_mismatch", 0x00020010)
+        observer.add("transfer_syntax_mismatch", 0x00020010)
     if not uid or (declared != written and uid in UID_OF_ENCODING.values()):
         uid = UID_OF_ENCODING[written]
     return written, uid

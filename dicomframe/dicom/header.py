@@ -13,11 +13,11 @@ from dicomframe.dicom.elements import Context, make_entry
 from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
-from dicomframe.dicom.inspection import Inspection
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.links import Mode
 from dicomframe.dicom.members import find_member, replace_member
+from dicomframe.dicom.observer import Observer
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
@@ -75,8 +75,8 @@ class Parser:
 
     Attributes
     ----------
-    warnings : bool
-        Whether to tell what is strange in a sound file.
+    observe : type of Observer
+        Who is told what is met in a file: `dicomframe.inspection.Inspection` finds what is strange.
     limits : Limits
         How far to go.
     learned : Learned or None
@@ -96,7 +96,7 @@ class Parser:
     b'{"00080005":{"vr":"CS","Value":["ISO_IR 100"'
     """
 
-    warnings: bool = False
+    observe: type[Observer] = Observer
     limits: Limits = DEFAULT_LIMITS
     learned: Learned | None = None
 
@@ -137,7 +137,7 @@ class Parser:
         """
         bulk = BulkWriter(origin)
         trail = None
-        if self.learned is not None and not self.warnings:
+        if self.learned is not None and not self.observe.is_on:
             trail = self.learned.match(head, size, bulk, self.limits)
             header = None if trail is None else _end(trail, head, size)
             if header is not None:
@@ -160,10 +160,10 @@ class Parser:
             header = _end(trail, window.buffer, size, chain)
             if header is not None:
                 return self._note(header, size)
-        inspection = Inspection(is_on=self.warnings)
+        observer = self.observe()
         begin = Walk if self.learned is None else self.learned.walk
-        meta = yield from read_file_meta(Job(window, bulk, inspection), begin)
-        inspection.begin_data_set()
+        meta = yield from read_file_meta(Job(window, bulk, observer), begin)
+        observer.begin_data_set()
         start = meta.walk.position
         inflated: Inflated | None = None
         if meta.transfer_syntax in DEFLATED_UIDS:
@@ -174,25 +174,25 @@ class Parser:
             inflated = Inflated(deflated, start, limits)
             bulk.inflated = True
             if inflated.trailing_bytes > 1:
-                inspection.add("trailing_bytes", inflated.trailing_bytes, "d")
+                observer.add("trailing_bytes", inflated.trailing_bytes, "d")
             first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
             window, start = Window(first, 0, inflated.size, limits), 0
-        encoding, uid = settle_encoding(window, start, meta, inspection)
-        walk = begin(Job(window, bulk, inspection), start, Context(encoding))
+        encoding, uid = settle_encoding(window, start, meta, observer)
+        walk = begin(Job(window, bulk, observer), start, Context(encoding))
         if inflated is None:
             yield from walk.run()
         else:
             feed(walk.run(), inflated.read)
         members = walk.root.members
         _, place, length = walk.pixels or (0, None, None)
-        if inspection.is_on:
-            inspection.see_pixels(members, length, encapsulated=walk.chain is not None)
+        if observer.is_on:
+            observer.see_pixels(members, length, encapsulated=walk.chain is not None)
             if walk.chain is not None and walk.chain.offset_table[0] < walk.chain.offset_table[1]:
                 table = yield walk.chain.offset_table
-                inspection.see_offset_table(table, walk.chain.starts)
+                observer.see_offset_table(table, walk.chain.starts)
         replace_member(members, tell_syntax(uid))
         metadata = b"{%b}" % b",".join(members)
-        find, told = partial(find_member, members), inspection.warnings
+        find, told = partial(find_member, members), observer.warnings
         return self._note(Header(metadata, find, meta, place, length, None, inflated, told), size)
 
 

@@ -46,7 +46,7 @@ class ItemWalk(Walk):
 
     def _take_item(self, sequence: Sequence) -> None:
         window, template = self._window, self._items[sequence.entry.tag, sequence.around]
-        while not self._inspection.is_on and self.position < sequence.bound:
+        while not self._observer.is_on and self.position < sequence.bound:
             at = self.position
             if not window.buffer.startswith(ITEM, at - window.base):
                 break

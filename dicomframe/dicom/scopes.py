@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
 from dicomframe.dicom.elements import Around, Context, Entry
-from dicomframe.dicom.inspection import NO_INSPECTION, Inspection
+from dicomframe.dicom.observer import NO_OBSERVER, Observer
 from dicomframe.dicom.window import Window
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -23,13 +23,13 @@ class Job(NamedTuple):
         The bytes at hand.
     bulk : BulkWriter
         Tells of values that stay in the file.
-    inspection : Inspection
+    observer : Observer
         Where to tell what is strange.
     """
 
     window: Window
     bulk: BulkWriter = NO_BULK
-    inspection: Inspection = NO_INSPECTION
+    observer: Observer = NO_OBSERVER
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -62,26 +62,26 @@ class DataSet:
     last_tag: int = -1
     disorder: bool = False
 
-    def append(self, tag: int, member: bytes, inspection: Inspection) -> None:
+    def append(self, tag: int, member: bytes, observer: Observer) -> None:
         """Add the member of an element, in order or not; group lengths are left out (F.2.2)."""
         if not tag & 0xFFFF:
             return
         if tag <= self.last_tag:
             self.disorder = True
             if tag < self.last_tag:
-                inspection.add("tag_order", tag)
+                observer.add("tag_order", tag)
         else:
             self.last_tag = tag
         self.members.append(member)
 
-    def put_in_order(self, inspection: Inspection) -> None:
+    def put_in_order(self, observer: Observer) -> None:
         """Bring the members into tag order and keep the first of each tag."""
         if not self.disorder:
             return
         unique: dict[bytes, bytes] = {}
         for member in self.members:
             if unique.setdefault(member[:10], member) is not member:
-                inspection.add("duplicate_tag", int(member[1:9], 16))
+                observer.add("duplicate_tag", int(member[1:9], 16))
         self.members = [unique[key] for key in sorted(unique)]
 
 
@@ -148,7 +148,7 @@ class Scopes:
     """
 
     def __init__(self, job: Job, position: int, context: Context) -> None:
-        self._window, self._bulk, self._inspection = job
+        self._window, self._bulk, self._observer = job
         self._limits = job.window.limits
         self.trace: list[Step] | None = None
         self.position = position
@@ -174,23 +174,23 @@ class Scopes:
     def _end_sequence(self, sequence: Sequence) -> None:
         self._depth -= 1
         self._scope = sequence.parent
-        sequence.parent.append(sequence.entry.tag, sequence.member(), self._inspection)
+        sequence.parent.append(sequence.entry.tag, sequence.member(), self._observer)
 
     def _end_data_set(self, data_set: DataSet) -> None:
         """End the innermost data set: put its members in order, keep the first of each tag."""
         self.elements = self._count(len(data_set.members))
         self.disorder = self.disorder or data_set.disorder
-        data_set.put_in_order(self._inspection)
+        data_set.put_in_order(self._observer)
         self._scope = sequence = data_set.sequence
         if sequence is None:
-            self._inspection.see_end(self.position)
+            self._observer.see_end(self.position)
             return
         if data_set.delimited and self.position >= data_set.bound:
             raise self._unclosed(sequence)
         sequence.items.append(b"{%b}" % b",".join(data_set.members))
 
     def _end_at_trailing(self) -> None:
-        self._inspection.add("trailing_bytes", self._window.size - self.position, "d")
+        self._observer.add("trailing_bytes", self._window.size - self.position, "d")
         self._end_data_set(self.root)
 
     def _take_delimiter(self, data_set: DataSet, tag: int, length: int) -> None:
@@ -200,7 +200,7 @@ class Scopes:
         elif tag not in (ITEM_END, SEQUENCE_END) or delimited or length:
             raise malformed(f"{tag_name(tag)} stands where an element must begin", at)
         else:
-            self._inspection.add("stray_delimiter", tag)
+            self._observer.add("stray_delimiter", tag)
         self.position = at + 8
 
     def _past_bound(self, what: str, length: int, stop: int) -> Damage:

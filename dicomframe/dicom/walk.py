@@ -61,7 +61,7 @@ class Walk(Scopes):
         self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
         self._only_group: int | None = None
-        self._is_plain = not self._inspection.is_on
+        self._is_plain = not self._observer.is_on
         self._fragmented: tuple[DataSet, Entry, int] | None = None
         self._has_invalid_vr = False
 
@@ -181,8 +181,8 @@ class Walk(Scopes):
         if self._has_invalid_vr:
             rest = window.peek(at, INVALID_VR_BYTES)
             header_bytes, length = measure_invalid_vr(rest, bound - at, encoding, tag, at)
-        if self._inspection.is_on:
-            self._inspection.see_header(entry, length, at, is_root=is_root)
+        if self._observer.is_on:
+            self._observer.see_header(entry, length, at, is_root=is_root)
         if kind >= Kind.BY_CONTEXT:
             vr = data_set.context.resolve_vr(tag)
             if encoding.explicit and kind == Kind.BY_CONTEXT:
@@ -220,16 +220,16 @@ class Walk(Scopes):
             window.pass_over(length)
             turned_vr = vr if entry.encoding.order == "big" and not is_pixels else None
             member = entry.prefix + self._bulk.rest(start, length, turned_vr)
-            data_set.append(tag, member, self._inspection)
+            data_set.append(tag, member, self._observer)
             if is_pixels:
                 self.pixels = self.pixels or (tag, start, length)
         else:
             raw = window.peek(start, length)
             if entry.kind == Kind.GROUP_LENGTH:
-                self._inspection.see_group_length(tag, raw, stop, entry.encoding.order)
+                self._observer.see_group_length(tag, raw, stop, entry.encoding.order)
             else:
                 member = self._encode(context, entry, raw, start)
-                data_set.append(tag, member, self._inspection)
+                data_set.append(tag, member, self._observer)
         self.position = stop
 
     def _encode(self, context: Context, entry: Entry, raw: bytes, start: int) -> bytes:
@@ -242,8 +242,8 @@ class Walk(Scopes):
             return member or prefix + encode_inline_binary(raw, context.charset)
         if kind != Kind.PLAIN:
             context.note(kind, tag, raw, entry.encoding.order)
-        if self._inspection.is_on:
-            self._inspection.see_value(tag, vr, raw, context.charset)
+        if self._observer.is_on:
+            self._observer.see_value(tag, vr, raw, context.charset)
         try:
             return prefix + encode(raw, context.charset)
         except UnfitValue:
@@ -258,12 +258,12 @@ class Walk(Scopes):
         if not encoding.explicit:
             entry = make_entry(tag, "OB", encoding)  # PS3.5 section A.4
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
-        data_set.append(tag, member, self._inspection)
+        data_set.append(tag, member, self._observer)
         if entry.kind == Kind.PIXELS and data_set is self.root:
             self.pixels = self.pixels or (tag, start, chain.stop - start)
             self.chain = self.chain or chain
         if chain.odd:
-            self._inspection.add("odd_length", tag)
+            self._observer.add("odd_length", tag)
         self.position = chain.stop + 8
 
     def _take_item(self, sequence: Sequence) -> None:
@@ -290,7 +290,7 @@ class Walk(Scopes):
         elif sequence.delimited:
             self._end_sequence(sequence)
         else:
-            self._inspection.add("stray_delimiter", tag)
+            self._observer.add("stray_delimiter", tag)
         self.position = at + 8
 
     def _embed_sequence(self, around: Around, entry: Entry, raw: bytes, start: int) -> bytes | None:

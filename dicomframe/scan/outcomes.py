@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
+from dicomframe.dicom.observer import Observer
+from dicomframe.inspection import Inspection
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
 from dicomframe.scan.feeding import read_file_header
@@ -69,7 +71,8 @@ class Outcomes:
     ) -> None:
         self._options = options
         self._stores = stores
-        self._parser = Parser(warnings=options.warnings, limits=options.limits, learned=learned)
+        observe = Inspection if options.warnings else Observer
+        self._parser = Parser(observe=observe, limits=options.limits, learned=learned)
         self._wants_pixels = wants_pixels
 
     def read(self, files: Iterable[ListedFile]) -> Iterator[Outcome]:

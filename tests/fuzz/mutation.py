@@ -32,6 +32,7 @@ from dicomframe.dicom.encodings import (
 )
 from dicomframe.dicom.header import Header, Learned, Parser
 from dicomframe.dicom.window import feed
+from dicomframe.inspection import Inspection
 from dicomframe.scan.tags import parse_tags, typed_values
 from dicomframe.testing.bad_files import BAD_FILES
 from dicomframe.testing.details import is_free_of_values
@@ -147,7 +148,7 @@ class Promises:
         others = {
             "memo": _outcome(data, learned=self._memo),
             "template": by_template,
-            "warnings": _outcome(data, warnings=True),
+            "warnings": _outcome(data, observe=Inspection),
         }
         for layer, other in others.items():
             facts = _facts(other)

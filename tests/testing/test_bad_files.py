@@ -16,7 +16,7 @@ from at_hand import read
 from dicomframe import scan_dicom
 from dicomframe.dicom.damage import REASONS, Damage
 from dicomframe.dicom.header import Learned
-from dicomframe.dicom.inspection import WARNINGS
+from dicomframe.inspection import WARNINGS
 from dicomframe.testing.bad_files import BAD_FILES, PATIENT, make_table, write_bad_files
 from dicomframe.testing.details import is_free_of_values
 from dicomframe.testing.samples import make_ct
@@ -27,6 +27,8 @@ MEMORY = """
 import contextlib, pathlib, resource, sys
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Learned, Parser
+from dicomframe.dicom.observer import Observer
+from dicomframe.inspection import Inspection
 from dicomframe.scan.feeding import read_file_header
 
 class File:
@@ -40,8 +42,8 @@ in_use = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource
 resource.setrlimit(resource.RLIMIT_AS, (in_use + (300 << 20),) * 2)
 learned = Learned()
 for data in files:
-    for warnings in (False, True):
-        parser = Parser(learned=learned, warnings=warnings)
+    for observe in (Observer, Inspection):
+        parser = Parser(learned=learned, observe=observe)
         with contextlib.suppress(Damage):
             read_file_header(parser, "x", File(data))
 """

@@ -6,9 +6,10 @@ import struct
 from typing import Any
 
 import pytest
+from at_hand import read
 
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE
-from dicomframe.dicom.inspection import WARNINGS
+from dicomframe.inspection import WARNINGS
 from dicomframe.testing.samples import (
     SEQUENCE_END,
     element,
@@ -62,18 +63,18 @@ CASES: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("code", WARNINGS)
-def test_each_warning_is_told(code: str, read: Any) -> None:
+def test_each_warning_is_told(code: str) -> None:
     where, data = CASES[code]
     assert f"{code}:{where}" in read(data, warnings=True).warnings
 
 
-def test_warnings_never_change_the_metadata(read: Any) -> None:
+def test_warnings_never_change_the_metadata() -> None:
     for _, data in CASES.values():
         assert read(data, warnings=True).metadata == read(data).metadata
         assert read(data).warnings == []
 
 
-def test_sound_files_have_no_warnings(read: Any) -> None:
+def test_sound_files_have_no_warnings() -> None:
     sound = [make_ct(), real_files("MR_small.dcm").read_bytes()]
     offsets = encapsulated(b"abcd", b"efgh", offset_table=struct.pack("<2I", 0, 12))
     sound.append(make_file(FIRST, offsets, transfer_syntax=JPEG_UID))
@@ -81,7 +82,7 @@ def test_sound_files_have_no_warnings(read: Any) -> None:
         assert read(data, warnings=True).warnings == []
 
 
-def test_warnings_of_one_file_are_at_most_a_hundred(read: Any) -> None:
+def test_warnings_of_one_file_are_at_most_a_hundred() -> None:
     many = [element(0x00091000 + at, "DA", "x") for at in range(250)]
     assert len(read(make_file(FIRST, *many), warnings=True).warnings) == 100
 
@@ -103,7 +104,7 @@ def test_warnings_of_one_file_are_at_most_a_hundred(read: Any) -> None:
         ("US", b"\1\0", b"\1\0\1"),
     ],
 )
-def test_values_are_judged_by_vr(vr: str, good: Any, bad: Any, read: Any) -> None:
+def test_values_are_judged_by_vr(vr: str, good: Any, bad: Any) -> None:
     def warned(value: Any) -> bool:
         data = make_file(FIRST, element(0x00091001, vr, value))
         return "invalid_value:00091001" in read(data, warnings=True).warnings

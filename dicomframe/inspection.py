@@ -12,6 +12,7 @@ from dicomframe.dicom.dictionary import lookup_vr
 from dicomframe.dicom.elements import Entry, Kind
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.members import find_member
+from dicomframe.dicom.observer import Observer
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset
 from dicomframe.dicom.values import ByteOrder, word_bytes
 
@@ -61,28 +62,23 @@ _CONTROL = re.compile(r"[\x00-\x1a\x1c-\x1f\x7f]")
 _LONGEST = {"LO": 64, "LT": 10240, "SH": 16, "ST": 1024}
 
 
-class Inspection:
+class Inspection(Observer):
     """Collect warnings about one file, each once, a hundred at the most.
 
-    Of group 0002, which comes first, the lengths and the VRs alone are judged.
-
-    Attributes
-    ----------
-    is_on : bool
-        If not, nothing is looked at.
-    warnings : list of str
-        In the order in which they were met.
+    They stand in the order in which they were met. Of group 0002, which comes first, the lengths
+    and the VRs alone are judged.
     """
 
-    def __init__(self, *, is_on: bool) -> None:
-        self.is_on = is_on
-        self.warnings: list[str] = []
-        self._codes = _META_WARNINGS if is_on else ()
+    is_on = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._codes = _META_WARNINGS
         self._group_end: tuple[int, int] | None = None
 
     def begin_data_set(self) -> None:
         """Be told that group 0002 is over."""
-        self._codes = WARNINGS if self.is_on else ()
+        self._codes = WARNINGS
         self._group_end = None
 
     def add(self, code: str, subject: int, form: str = "08X") -> None:
@@ -114,8 +110,7 @@ class Inspection:
 
     def see_group_length(self, tag: int, raw: bytes, stop: int, order: ByteOrder) -> None:
         """Look at a group length (PS3.5 section 7.2)."""
-        if self.is_on:
-            self._group_end = (tag, stop + int.from_bytes(raw, order))
+        self._group_end = (tag, stop + int.from_bytes(raw, order))
 
     def see_value(self, tag: int, vr: str, raw: bytes, charset: Charset) -> None:
         """Look at a value (PS3.5 section 6.2)."""
@@ -167,9 +162,6 @@ class Inspection:
         if len(table) % 4 or not offsets <= set(starts):
             self.add("offset_table", 0x7FE00010)
 
-
-NO_INSPECTION = Inspection(is_on=False)
-"""For those who want no warnings."""
 
 _YBR_FULL_422 = b'"00280004":{"vr":"CS","Value":["YBR_FULL_422"]}'
 
