@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage, malformed, truncated
 from dicomframe.dicom.dictionary import VRS
@@ -27,10 +26,6 @@ from dicomframe.dicom.window import Reading, Window
 
 _MAGIC_AT = 128
 _HEAD_BYTES = 12
-
-
-Begin: TypeAlias = Callable[[Job, int, Context], Walk]
-"""Makes a walk."""
 
 
 class FileMeta(NamedTuple):
@@ -61,10 +56,8 @@ class FileMeta(NamedTuple):
         return find_member(self.walk.root.members, tag)
 
 
-def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
-    """Read up to the data set; the window begins with the file.
-
-    `begin` makes the walk, which keeps a trace.
+def read_file_meta(job: Job) -> Reading[FileMeta]:
+    """Read up to the data set, by a walk that keeps a trace; the window begins with the file.
 
     Raises
     ------
@@ -80,7 +73,7 @@ def read_file_meta(job: Job, begin: Begin = Walk) -> Reading[FileMeta]:
     if encoding is None and not has_preamble and not _begins_data_set(window):
         raise Damage("not_dicom", _describe_start(window.buffer), 0)
     context = Context(encoding or EXPLICIT_LITTLE)
-    walk = begin(job, start, context)
+    walk = Walk(job, start, context)
     walk.trace = []
     walk.only(2)
     if encoding is not None:

@@ -161,8 +161,7 @@ class Parser:
             if header is not None:
                 return self._note(header, size)
         observer = self.observe()
-        begin = Walk if self.learned is None else self.learned.walk
-        meta = yield from read_file_meta(Job(window, bulk, observer), begin)
+        meta = yield from read_file_meta(Job(window, bulk, observer))
         observer.begin_data_set()
         start = meta.walk.position
         inflated: Inflated | None = None
@@ -178,6 +177,7 @@ class Parser:
             first = inflated.read(0, min(FIRST_READ_BYTES, inflated.size))
             window, start = Window(first, 0, inflated.size, limits), 0
         encoding, uid = settle_encoding(window, start, meta, observer)
+        begin = Walk if self.learned is None else self.learned.walk
         walk = begin(Job(window, bulk, observer), start, Context(encoding))
         if inflated is None:
             yield from walk.run()
