@@ -205,7 +205,7 @@ def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = Non
     place = length = None
     if slot.mode == Mode.PIXELS:
         entry, at = slot.entry, following
-        place = at + entry.length_bytes
+        place = at + slot.length_bytes
         if place > len(head):
             return None
         (length,) = entry.unpack_length(head, at)

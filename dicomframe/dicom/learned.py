@@ -112,7 +112,8 @@ class Learned:
             with suppress(Damage):  # the walk will tell of it
                 window = Window(head, 0, size, limits)
                 is_known = template.learn(trail, head, take_lessons(trail, window))
-        self._count(template.bytes - before)
+        if template.bytes != before:
+            self._count(template.bytes - before)
         if is_known and heir is not None:
             heir.learn(Trail(heir.links, START, source), head, repeat_lessons(trail, head))
             self._count(heir.bytes)
