@@ -121,7 +121,8 @@ def _is_item(data: bytes, at: int, stop: int) -> bool:
 def _encoding_of(data: bytes) -> Encoding:
     head = data[132:2000]
     at = head.find(b"\x02\0\x10\0UI")
-    uid = head[at + 8 : at + 8 + head[at + 6]].rstrip(b"\0 ").decode("latin-1") if at >= 0 else ""
+    stop = at + 8 + int.from_bytes(head[at + 6 : at + 8], "little")  # head may end before
+    uid = head[at + 8 : stop].rstrip(b"\0 ").decode("latin-1") if at >= 0 else ""
     known = {IMPLICIT_LITTLE_UID: IMPLICIT_LITTLE, EXPLICIT_BIG_UID: EXPLICIT_BIG}
     return known.get(uid, EXPLICIT_LITTLE)
 
