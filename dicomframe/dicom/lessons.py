@@ -125,7 +125,9 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
             varies, noted = False, tuple(context.noted.items())
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
-            slot = _slot(mode, step, here, window.limits.most_inline_bytes(entry.vr))
+            longest = window.limits.most_inline_bytes(entry.vr)
+            # what is left out has no limit
+            slot = _slot(mode, step, here, UNBOUNDED if mode == Mode.SILENT else longest)
         yield _lesson(tag, at, cut, stop, text, told, slot)
         last_tag, at, is_settled = tag, stop, True
     if at == window.size == head_bytes:

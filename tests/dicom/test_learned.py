@@ -157,6 +157,24 @@ def test_group_length_that_lies_is_no_matter_to_a_template(read: Any) -> None:
     assert count_fitting(files, read) >= 5
 
 
+def test_group_length_that_is_longer_than_the_limit_is_left_out_by_a_template_too(
+    read: Any,
+) -> None:
+    from dicomframe.dicom.limits import Limits
+
+    limits, learned = Limits(inline_text_bytes=2), Learned()
+    for number in range(8):
+        data = make_file(
+            element(0x00080000, "UL", 1000 * number),
+            element(0x00080060, "CS", "MR"),
+            element(0x0020000E, "UI", "1.2.3"),
+            element(0x7FE00010, "OW", bytes(8)),
+        )
+        header = read(data, learned=learned, limits=limits)
+        assert header.metadata == read(data, limits=limits).metadata
+    assert header.template is not None
+
+
 def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def frames(number: int, *, delimited: bool) -> bytes:
         return sequence(
