@@ -16,8 +16,10 @@ import pyarrow as pa
 import pydicom
 
 from dicomframe.api import plan_read
-from dicomframe.dicom.header import Learned, Parser
-from dicomframe.scan.feeding import read_file_header
+from dicomframe.dicom.header import Header, Learned
+from dicomframe.scan.options import ReadOptions
+from dicomframe.scan.outcomes import Outcomes
+from dicomframe.scan.partition import ListedFile
 from dicomframe.scan.storage import Store
 
 _HEAD_BYTES = 16 << 10
@@ -152,11 +154,11 @@ def _bare(path: str) -> bytes:
 
 def _ours(paths: Sequence[str], learned: Learned | None) -> None:
     """Read headers as a partition's are read, batches and columns left out."""
-    parser = Parser(learned=learned)
-    for path in paths:
-        origin = _LOCAL.origin(path)
-        with _LOCAL.open(path, None) as file:
-            read_file_header(parser, origin, file)
+    files = [ListedFile(0, path, None, None, None) for path in paths]
+    outcomes = Outcomes(ReadOptions(), [_LOCAL], learned, wants_pixels=False)
+    for outcome in outcomes.read(files):
+        if not isinstance(outcome.header, Header):
+            raise outcome.header
 
 
 def _pydicom_json(path: str) -> str:

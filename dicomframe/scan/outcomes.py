@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
-from itertools import groupby
+from itertools import groupby, starmap
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
@@ -15,7 +14,7 @@ from dicomframe.dicom.observer import Observer
 from dicomframe.inspection import Inspection
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
-from dicomframe.scan.feeding import read_file_header
+from dicomframe.scan.feeding import parse_head, read_file_header, read_head
 from dicomframe.scan.fetching import Fetcher
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
@@ -46,6 +45,10 @@ class Outcome(NamedTuple):
     listed: ListedFile | None
 
 
+_Opened: TypeAlias = tuple[str, FileReader | None, bytes, Exception | None, ListedFile]
+"""A file's origin, the open file, what was read of it at first, and why it could not be."""
+
+
 class Outcomes:
     """Read the headers of one partition's files.
 
@@ -56,7 +59,7 @@ class Outcomes:
     stores
         Where the files lie.
     learned
-        What headers before have taught.
+        What headers before have taught; None for the plain walk.
     wants_pixels
         Whether Pixel Data will be read of the open files too.
     """
@@ -65,7 +68,7 @@ class Outcomes:
         self,
         options: ReadOptions,
         stores: Sequence[Store],
-        learned: Learned,
+        learned: Learned | None,
         *,
         wants_pixels: bool,
     ) -> None:
@@ -91,28 +94,61 @@ class Outcomes:
                 yield from self._read_ahead(store, fetcher, group)
 
     def _read_here(self, store: Store, files: Iterable[ListedFile]) -> Iterator[Outcome]:
-        """Read headers, some before the pixels of any: those drive all else out of the caches."""
-        is_local = store.protocol == "file"
-        for group in _group(files, _MOST_AT_ONCE if self._wants_pixels and is_local else 1):
-            opened: list[Outcome] = []
-            try:
-                opened += (self._read_one(store, listed) for listed in group)
-                for outcome in opened:
-                    yield from self._judge(outcome, store)
-            finally:
-                for _, file, _, _ in opened:
-                    if file is not None:
-                        with suppress(StorageFault):  # what was wanted of it is there
-                            file.close()
+        """Read headers; of local files some at once, step by step.
 
-    def _read_one(self, store: Store, listed: ListedFile) -> Outcome:
+        System calls, the parser and Pixel Data drive each other out of the processor's caches.
+        """
+        most_bytes = _MOST_BYTES_AT_ONCE if store.protocol == "file" else 0
+        opened: list[_Opened] = []
+        held = 0
+        try:
+            for listed in files:
+                opened.append(self._open_one(store, listed))
+                head_bytes = _FILE_BYTES + len(opened[-1][2])
+                held += head_bytes
+                is_large = listed.size is None or listed.size > _LARGE_BYTES
+                if held + head_bytes > most_bytes or (self._wants_pixels and is_large):
+                    yield from self._parse(store, opened)
+                    held = 0
+            yield from self._parse(store, opened)
+        finally:
+            _close(opened)
+
+    def _open_one(self, store: Store, listed: ListedFile) -> _Opened:
+        """Open a file and read what the parser wants of it at first."""
         origin = store.origin(listed.path)
         file = None
         try:
             if listed.trouble is not None:
                 raise StorageFault(listed.trouble)
-            file = self._open(store, listed)
-            header = read_file_header(self._parser, origin, file)
+            limits, transfer = self._options.limits, self._options.transfer
+            file = store.open(listed.path, listed.size, limits=limits, transfer=transfer)
+            return origin, file, read_head(self._parser, file), None, listed
+        except Exception as error:  # a file must never cost the job
+            return origin, file, b"", error, listed
+
+    def _parse(self, store: Store, opened: list[_Opened]) -> Iterator[Outcome]:
+        """Yield the outcomes of open files, and close them."""
+        outcomes = starmap(self._parse_one, opened)
+        for outcome in list(outcomes) if self._wants_pixels else outcomes:
+            if isinstance(outcome.header, Header):
+                yield outcome
+            else:
+                yield from self._judge(outcome, store)
+        _close(opened)
+
+    def _parse_one(
+        self,
+        origin: str,
+        file: FileReader | None,
+        head: bytes,
+        failure: Exception | None,
+        listed: ListedFile,
+    ) -> Outcome:
+        if file is None or failure is not None:
+            return Outcome(origin, file, failure or _NO_HEADER, listed)
+        try:
+            header = parse_head(self._parser, origin, file, head)
             file.finish()
         except Exception as error:  # a file must never cost the job
             return Outcome(origin, file, error, listed)
@@ -161,23 +197,18 @@ class Outcomes:
             return None
         return sniff(file.read(0, min(SNIFF_BYTES, file.size)))
 
-    def _open(self, store: Store, listed: ListedFile) -> FileReader:
-        limits, transfer = self._options.limits, self._options.transfer
-        return store.open(listed.path, listed.size, limits=limits, transfer=transfer)
 
-
-def _group(files: Iterable[ListedFile], most: int) -> Iterator[list[ListedFile]]:
-    """Yield files in groups of `most` or fewer; a large one ends its group."""
-    group: list[ListedFile] = []
-    for listed in files:
-        group.append(listed)
-        if len(group) >= most or listed.size is None or listed.size > _LARGE_BYTES:
-            yield group
-            group = []
-    if group:
-        yield group
+def _close(opened: list[_Opened]) -> None:
+    for _, file, *_ in opened:
+        try:
+            if file is not None:
+                file.close()
+        except StorageFault:
+            pass  # what was wanted of it is there
+    opened.clear()
 
 
 _NO_HEADER = StorageFault("the file was not read")
-_MOST_AT_ONCE = 8
+_MOST_BYTES_AT_ONCE = 192 << 10
+_FILE_BYTES = 4096
 _LARGE_BYTES = 1 << 20
