@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, starmap
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
@@ -45,8 +45,14 @@ class Outcome(NamedTuple):
     listed: ListedFile | None
 
 
-_Opened: TypeAlias = tuple[str, FileReader | None, bytes, Exception | None, ListedFile]
-"""A file's origin, the open file, what was read of it at first, and why it could not be."""
+class _Opened(NamedTuple):
+    """Hold a file and what was read of it at first, or why it could not be."""
+
+    origin: str
+    file: FileReader | None
+    head: bytes
+    failure: Exception | None
+    listed: ListedFile
 
 
 class Outcomes:
@@ -98,18 +104,16 @@ class Outcomes:
 
         System calls, the parser and Pixel Data drive each other out of the processor's caches.
         """
-        most_bytes = _MOST_BYTES_AT_ONCE if store.protocol == "file" else 0
+        is_local = store.protocol == "file"
         opened: list[_Opened] = []
-        held = 0
         try:
             for listed in files:
                 opened.append(self._open_one(store, listed))
-                head_bytes = _FILE_BYTES + len(opened[-1][2])
-                held += head_bytes
-                is_large = listed.size is None or listed.size > _LARGE_BYTES
-                if held + head_bytes > most_bytes or (self._wants_pixels and is_large):
+                is_small = is_local and len(opened[-1].head) <= _SMALL_HEAD_BYTES
+                if self._wants_pixels:
+                    is_small = is_small and listed.size is not None and listed.size <= _SMALL_BYTES
+                if not is_small or len(opened) >= _MOST_AT_ONCE:
                     yield from self._parse(store, opened)
-                    held = 0
             yield from self._parse(store, opened)
         finally:
             _close(opened)
@@ -123,12 +127,12 @@ class Outcomes:
                 raise StorageFault(listed.trouble)
             limits, transfer = self._options.limits, self._options.transfer
             file = store.open(listed.path, listed.size, limits=limits, transfer=transfer)
-            return origin, file, read_head(self._parser, file), None, listed
+            return _Opened(origin, file, read_head(self._parser, file), None, listed)
         except Exception as error:  # a file must never cost the job
-            return origin, file, b"", error, listed
+            return _Opened(origin, file, b"", error, listed)
 
     def _parse(self, store: Store, opened: list[_Opened]) -> Iterator[Outcome]:
-        """Yield the outcomes of open files, and close them."""
+        """Yield the outcomes of open files, then close them."""
         outcomes = starmap(self._parse_one, opened)
         for outcome in list(outcomes) if self._wants_pixels else outcomes:
             if isinstance(outcome.header, Header):
@@ -199,16 +203,16 @@ class Outcomes:
 
 
 def _close(opened: list[_Opened]) -> None:
-    for _, file, *_ in opened:
+    for each in opened:
         try:
-            if file is not None:
-                file.close()
+            if each.file is not None:
+                each.file.close()
         except StorageFault:
             pass  # what was wanted of it is there
     opened.clear()
 
 
 _NO_HEADER = StorageFault("the file was not read")
-_MOST_BYTES_AT_ONCE = 192 << 10
-_FILE_BYTES = 4096
-_LARGE_BYTES = 1 << 20
+_MOST_AT_ONCE = 16
+_SMALL_HEAD_BYTES = 24 << 10
+_SMALL_BYTES = 1 << 20
