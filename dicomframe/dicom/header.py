@@ -135,15 +135,14 @@ class Parser:
 
         Else what reads on, as `read` does.
         """
-        bulk = BulkWriter(origin)
+        window, bulk = Window(head, 0, size, self.limits), BulkWriter(origin)
         trail = None
         if self.learned is not None and not self.observe.is_on:
-            trail = self.learned.match(head, size, bulk, self.limits)
+            trail = self.learned.match(window, bulk)
             header = None if trail is None else _end(trail, head, size)
             if header is not None:
-                self.learned.note_read(header.pixel_offset or size)
-                return header
-        return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
+                return self._note(header, size)
+        return self._read_on(window, bulk, trail)
 
     def _note(self, header: Header, size: int) -> Header:
         """Let the next file be read as far as this one had to be."""
@@ -217,7 +216,7 @@ def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = Non
             if not slot.around.encoding.explicit:
                 entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
         if following == size:
-            trail.pieces[-1:] = entry.prefix + trail.rest(place, length), b"}"
+            trail.pieces[-1:] = entry.prefix + trail.bulk.rest(place, length), b"}"
     if following != size:
         return None
     return Header(b"".join(trail.pieces), trail.find, head, place, length, trail)

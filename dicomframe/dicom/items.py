@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import Around, Context
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
-from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import DataSet, Job, Sequence
@@ -34,6 +31,53 @@ class Items(dict[tuple[int, Around], Template]):
         self.memo.spend(_LONGEST_ITEM_BYTES)
         template = self[key] = Template()
         return template
+
+    def take_sequence(
+        self, window: Window, bulk: BulkWriter, at: int, slot: Slot
+    ) -> tuple[bytes, int]:
+        """Return the member of a sequence in the root of a data set, and where it ends.
+
+        Parameters
+        ----------
+        window : Window
+            The first bytes of the file.
+        bulk : BulkWriter
+            Tells of values that stay in the file.
+        at : int
+            Where the length field of the sequence begins.
+        slot : Slot
+            What is known of it.
+
+        Raises
+        ------
+        UnfitValue
+            It is not at hand.
+        """
+        around, entry, buffer = slot.around, slot.entry, window.buffer
+        length = entry.unpack_length(buffer, at)[0]
+        start = at + slot.length_bytes
+        stop = len(buffer) if length == UNDEFINED else start + length
+        template = self[entry.tag, around]
+        raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
+        if (member := template.known.get(raw)) is not None and len(raw) == length:
+            template.patience = min(template.patience + 4, _MOST_PATIENCE)
+            return member, stop
+        trail = Trail(template.links, start, stop)
+        if start < stop and trail.follow(buffer):
+            position = trail.position
+            if length == UNDEFINED:
+                stop = position if buffer.startswith(SEQUENCE_ENDS, position) else -1
+            if position == stop:
+                member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
+                if raw:
+                    template.patience -= 1
+                    self.memo.remember(template.known, raw, member, 256)
+                return member, position + (8 if length == UNDEFINED else 0)
+        walk = ItemWalk(self, Job(window, bulk), start - entry.header_bytes, around.context())
+        walk.take()
+        if not walk.root.members:
+            raise UnfitValue
+        return walk.root.members[0], walk.position
 
 
 class ItemWalk(Walk):
@@ -91,43 +135,3 @@ class ItemWalk(Walk):
             lessons = take_item_lessons(sequence.around, raw, sequence.items[-1], self._limits)
             template.learn(trail, raw, lessons)
             self._items.memo.spend(template.bytes - before)
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class FileSource:
-    """Give a template of files what it needs of one file, whose first bytes are at hand."""
-
-    _items: Items
-    _head: bytes
-    _size: int
-    bulk: BulkWriter
-    _limits: Limits
-
-    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int]:
-        """Return the member of the sequence whose length field is at `at`, and where it ends."""
-        around, entry, buffer = slot.around, slot.entry, self._head
-        length = entry.unpack_length(buffer, at)[0]
-        start = at + slot.length_bytes
-        stop = len(buffer) if length == UNDEFINED else start + length
-        template = self._items[entry.tag, around]
-        raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
-        if (member := template.known.get(raw)) is not None and len(raw) == length:
-            template.patience = min(template.patience + 4, _MOST_PATIENCE)
-            return member, stop
-        trail = Trail(template.links, start, None, stop)
-        if start < stop and trail.follow(buffer):
-            position = trail.position
-            if length == UNDEFINED:
-                stop = position if buffer.startswith(SEQUENCE_ENDS, position) else -1
-            if position == stop:
-                member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
-                if raw:
-                    template.patience -= 1
-                    self._items.memo.remember(template.known, raw, member, 256)
-                return member, position + (8 if length == UNDEFINED else 0)
-        job = Job(Window(buffer, 0, self._size, self._limits), self.bulk)
-        walk = ItemWalk(self._items, job, start - entry.header_bytes, around.context())
-        walk.take()
-        if not walk.root.members:
-            raise UnfitValue
-        return walk.root.members[0], walk.position

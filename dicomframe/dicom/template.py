@@ -9,10 +9,10 @@ the walk reads it, whatever it was learned from.
 from __future__ import annotations
 
 import struct
-from collections.abc import Hashable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator
+from typing import TypeAlias
 
-from dicomframe.dicom.bulk import BulkWriter
+from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
 from dicomframe.dicom.links import Lesson, Link, Mode, Part, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
@@ -22,25 +22,15 @@ _MOST_BYTES = 4 << 20
 _FREE_MISSES = 16
 
 
-class Source(Protocol):
-    """What a template asks for that the bytes at hand alone cannot tell."""
-
-    bulk: BulkWriter
-
-    def take_sequence(self, at: int, slot: Slot) -> tuple[bytes, int]:
-        """Return the member of the sequence whose length field is at `at`, and where it ends.
-
-        Raises
-        ------
-        UnfitValue
-            They are not at hand.
-        """
+TakeSequence: TypeAlias = Callable[[int, Slot], tuple[bytes, int]]
+"""Returns the member of the sequence whose length field is at a place, and where it ends; raises
+`UnfitValue` where they are not at hand."""
 
 
 class Trail:
     """Hold how far a data set has gone along the links of a template.
 
-    Or all items of a sequence that begin before `stop`; these need no source.
+    Or all items of a sequence that begin before `stop`; in these no sequence is left to others.
 
     Attributes
     ----------
@@ -54,18 +44,26 @@ class Trail:
         The JSON so far, three for each link passed: its text, plain text, and what comes behind.
     stops : list of int
         Where the sequences ended that it passed.
+    bulk : BulkWriter
+        Tells of values that stay in the file.
     """
 
-    __slots__ = ("_first", "_numbers", "_source", "_stop", "links", "passed", "pieces", "position",
-                 "stops")  # fmt: skip
+    __slots__ = ("_first", "_numbers", "_stop", "_take_sequence", "bulk", "links", "passed",
+                 "pieces", "position", "stops")  # fmt: skip
 
     def __init__(
-        self, links: list[Link], position: int, source: Source | None = None, stop: int = -1
+        self,
+        links: list[Link],
+        position: int,
+        stop: int = -1,
+        bulk: BulkWriter = NO_BULK,
+        take_sequence: TakeSequence | None = None,
     ) -> None:
         self.links = self._first = links
         self.position = position
-        self._source = source
         self._stop = stop
+        self.bulk = bulk
+        self._take_sequence = take_sequence
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
         self.stops: list[int] = []
@@ -100,7 +98,7 @@ class Trail:
                     length = longest
                 position, links = begin + length, after
                 if length > longest:
-                    pieces += text, b"", self.rest(begin, length)
+                    pieces += text, b"", self.bulk.rest(begin, length)
                 elif mode < as_value:
                     if raw := buffer[begin:position].rstrip(b" \0"):
                         if mode:
@@ -115,8 +113,8 @@ class Trail:
                     pieces += text, b"", rest
                 elif mode == Mode.SILENT:
                     pieces += text, b"", b""
-                elif mode == Mode.SEQUENCE and self._source is not None:
-                    member, position = self._source.take_sequence(begin, link.slot)
+                elif mode == Mode.SEQUENCE and self._take_sequence is not None:
+                    member, position = self._take_sequence(begin, link.slot)
                     pieces += text, b"", member
                     self.stops.append(position)
                 elif position < self._stop and not buffer.startswith(SEQUENCE_ENDS, position):
@@ -144,10 +142,6 @@ class Trail:
                 raw = raw if slot.mode == Mode.TEXT else next(numbers)
                 rest = slot.entry.encode(raw, slot.around.charset)
                 pieces[at : at + 3] = link.text, b"", rest
-
-    def rest(self, at: int, length: int) -> bytes:
-        """Return what tells of a value that stays in the file."""
-        return self._source.bulk.rest(at, length) if self._source else b""
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
