@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from dicomframe.dicom.damage import malformed, too_large, truncated
 from dicomframe.dicom.limits import Limits
+from dicomframe.pieces import Pieces
 
 _PIECE_BYTES = 1 << 20
 _INPUT_BYTES = 64 << 10
@@ -44,7 +45,7 @@ class Inflated:
         self.size = 0
         self.trailing_bytes = 0
         try:
-            for piece in self._pieces():
+            for piece in self._inflate():
                 self.size += len(piece)
                 if self.size > limits.inflated_bytes:
                     raise too_large("inflated_bytes", limits.inflated_bytes, start)
@@ -55,23 +56,13 @@ class Inflated:
         except EOFError:
             detail = "the file ends inside the deflate stream"
             raise truncated(detail, start + len(deflated)) from None
-        self._ahead = self._pieces()
-        self._piece, self._piece_at = b"", 0
+        self._pieces = Pieces(self._inflate)
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` to `stop`; going back begins anew."""
-        if start < self._piece_at:
-            self._ahead = self._pieces()
-            self._piece, self._piece_at = b"", 0
-        found = bytearray()
-        while True:
-            found += self._piece[max(0, start - self._piece_at) : max(0, stop - self._piece_at)]
-            if self._piece_at + len(self._piece) >= stop:
-                return bytes(found)
-            self._piece_at += len(self._piece)
-            self._piece = next(self._ahead)
+        return self._pieces.read(start, stop)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _inflate(self) -> Iterator[bytes]:
         """Yield the data set in pieces; EOFError if the stream does not end."""
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         for at in range(0, len(self._deflated), _INPUT_BYTES):

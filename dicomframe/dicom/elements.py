@@ -84,11 +84,6 @@ class Entry(NamedTuple):
     unpack_length: Callable[[bytes, int], tuple[int]]
     encoding: Encoding
 
-    @property
-    def length_bytes(self) -> int:
-        """Bytes of the length field."""
-        return self.header_bytes - self.length_at
-
 
 @lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:

@@ -11,25 +11,20 @@ from dicomframe.dicom.values import ByteOrder, to_json_text
 
 @dataclass(frozen=True, slots=True, eq=False)  # a key of many tables: told apart by identity
 class Encoding:
-    """Say whether elements carry their VR, and the order of the bytes."""
+    """Say whether elements carry their VR, the order of the bytes, and the syntax that says so."""
 
     explicit: bool
     order: ByteOrder
+    uid: str
 
-
-IMPLICIT_LITTLE = Encoding(False, "little")
-EXPLICIT_LITTLE = Encoding(True, "little")
-EXPLICIT_BIG = Encoding(True, "big")
 
 IMPLICIT_LITTLE_UID = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_UID = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG_UID = "1.2.840.10008.1.2.2"
 
-UID_OF_ENCODING = {
-    IMPLICIT_LITTLE: IMPLICIT_LITTLE_UID,
-    EXPLICIT_LITTLE: EXPLICIT_LITTLE_UID,
-    EXPLICIT_BIG: EXPLICIT_BIG_UID,
-}
+IMPLICIT_LITTLE = Encoding(False, "little", IMPLICIT_LITTLE_UID)
+EXPLICIT_LITTLE = Encoding(True, "little", EXPLICIT_LITTLE_UID)
+EXPLICIT_BIG = Encoding(True, "big", EXPLICIT_BIG_UID)
 
 DEFLATED_UIDS = frozenset(f"1.2.840.10008.1.2.{end}" for end in ("1.99", "4.95", "4.205"))
 """The whole data set is one deflate stream: Deflated Explicit VR Little Endian, JPIP Referenced
@@ -80,8 +75,7 @@ def detect_encoding(head: bytes, remaining: int, declared: Encoding | None) -> E
         What the file says of itself; it wins if both fit.
     """
     candidates = [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG]
-    if declared is not None:
-        candidates.sort(key=lambda candidate: candidate != declared)
+    candidates.sort(key=lambda candidate: candidate != declared)
     attempts = [(encoding, remaining) for encoding in candidates]
     if declared is not None:
         attempts.append((declared, UNBOUNDED))  # the first element is cut off

@@ -11,18 +11,19 @@ from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    UID_OF_ENCODING,
     Encoding,
     detect_encoding,
     encoding_of,
     is_plausible,
     read_tag,
 )
+from dicomframe.dicom.limits import DEFAULT_LIMITS
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.observer import NO_OBSERVER, Observer
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Reading, Window
+from dicomframe.dicom.window import Reading, Window, feed
+from dicomframe.signatures import describe_start
 
 _MAGIC_AT = 128
 _HEAD_BYTES = 12
@@ -71,7 +72,8 @@ def read_file_meta(job: Job) -> Reading[FileMeta]:
         raise truncated("the file ends after the magic word DICM", start)
     encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
     if encoding is None and not has_preamble and not _begins_data_set(window):
-        raise Damage("not_dicom", _describe_start(window.buffer), 0)
+        looks = describe_start(window.buffer)
+        raise Damage("not_dicom", f"no DICM at byte 128 and no data element at byte 0{looks}", 0)
     context = Context(encoding or EXPLICIT_LITTLE)
     walk = Walk(job, start, context)
     walk.trace = []
@@ -83,14 +85,10 @@ def read_file_meta(job: Job) -> Reading[FileMeta]:
     return FileMeta(has_preamble, encoding is not None, walk)
 
 
-def file_meta_at_hand(window: Window) -> FileMeta | None:
-    """Return what stands before the data set, None if not all of it is at hand."""
-    try:
-        next(read_file_meta(Job(window)))
-    except StopIteration as end:
-        meta: FileMeta = end.value
-        return meta
-    return None
+def file_meta_of(head: bytes) -> FileMeta:
+    """Return what stands before the data set in the first bytes of a file, or raise `Damage`."""
+    job = Job(Window(head, 0, len(head), DEFAULT_LIMITS))
+    return feed(read_file_meta(job), lambda start, stop: head[start:stop])
 
 
 def _meta_encoding(head: bytes) -> Encoding | None:
@@ -144,28 +142,6 @@ def settle_encoding(
         observer.add("no_file_meta", 0, "d")
     if declared not in (None, written):
         observer.add("transfer_syntax_mismatch", 0x00020010)
-    if not uid or (declared != written and uid in UID_OF_ENCODING.values()):
-        uid = UID_OF_ENCODING[written]
+    if declared is None or (declared != written and uid == declared.uid):
+        uid = written.uid
     return written, uid
-
-
-_SIGNATURES = {
-    b"%PDF": "a PDF file",
-    b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "a gzip stream",
-    b"\xff\xd8\xff": "a JPEG image",
-    b"\x89PNG": "a PNG image",
-    b"<!DOC": "an HTML page",
-    b"<html": "an HTML page",
-    b"<?xml": "an XML document",
-    b"II*\0": "a TIFF image",
-    b"MM\0*": "a TIFF image",
-    b"MZ": "a PE program",
-    b"\x7fELF": "an ELF program",
-}
-
-
-def _describe_start(buffer: bytes) -> str:
-    names = [name for mark, name in _SIGNATURES.items() if buffer.startswith(mark)]
-    looks = f"; it begins like {names[0]}" if names else ""
-    return f"no DICM at byte 128 and no data element at byte 0{looks}"

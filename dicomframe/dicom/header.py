@@ -11,7 +11,7 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.elements import Context, make_entry
 from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
-from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, read_file_meta, settle_encoding
+from dicomframe.dicom.file_meta import FileMeta, file_meta_of, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
@@ -21,7 +21,7 @@ from dicomframe.dicom.observer import Observer
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import NotAtHand, Reading, Request, Window, feed
+from dicomframe.dicom.window import Reading, Request, Window, feed
 
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
@@ -46,7 +46,7 @@ class Header:
 
     metadata: bytes
     _find: Callable[[int], bytes | None]
-    _meta: FileMeta | bytes | None  # or the first bytes of the file, which hold it
+    _meta: FileMeta | bytes  # or the first bytes of the file, which hold it
     pixel_offset: int | None = None
     pixel_length: int | None = None
     template: Trail | None = None
@@ -61,9 +61,8 @@ class Header:
         if tag >> 16 != 2:
             return self._find(tag)
         if isinstance(self._meta, bytes):
-            window = Window(self._meta, 0, len(self._meta), DEFAULT_LIMITS)
-            self._meta = file_meta_at_hand(window)
-        return None if self._meta is None else self._meta.find(tag)
+            self._meta = file_meta_of(self._meta)
+        return self._meta.find(tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -165,10 +164,7 @@ class Parser:
         start = meta.walk.position
         inflated: Inflated | None = None
         if meta.transfer_syntax in DEFLATED_UIDS:
-            try:
-                deflated = window.peek(start, size - start)
-            except NotAtHand:
-                deflated = yield (start, size)
+            deflated = yield (start, size)
             inflated = Inflated(deflated, start, limits)
             bulk.inflated = True
             if inflated.trailing_bytes > 1:

@@ -23,7 +23,6 @@ MOST_FIRST_READ_BYTES = 256 << 10
 _SERIES = b"\x20\0\x0e\0"
 _MODEL = b"\x08\0\x90\x10"
 _LONGEST_VALUE_BYTES = 64  # of UI and LO (PS3.5 section 6.2)
-_NEAR_BYTES = 64
 _MOST_BEGUN = 256
 _TEMPLATE_BYTES = 300
 
@@ -113,8 +112,7 @@ class Learned:
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
                 is_known = template.learn(trail, head, take_lessons(trail, window))
-        if template.bytes != before:
-            self._count(template.bytes - before)
+        self._count(template.bytes - before)
         if is_known and heir is not None:
             again = Trail(heir.links, START, -1, bulk, take_sequence)
             heir.learn(again, head, repeat_lessons(trail, head))
@@ -122,12 +120,11 @@ class Learned:
         return trail if is_known else None
 
     def _find(self, hint: bytes) -> Template:
-        template = self._templates.get(hint)
-        if template is None:
-            template = self._templates[hint] = Template()
+        if hint not in self._templates:
+            self._templates[hint] = Template()
             self._bytes += _TEMPLATE_BYTES
         self._templates.move_to_end(hint)
-        return template
+        return self._templates[hint]
 
     def _count(self, count: int) -> None:
         self._bytes += count
@@ -139,13 +136,8 @@ class Learned:
         """Return what looks like an element of `tag`, which is first looked for where it was."""
         at = self._hints_at.get(tag, START)
         if not head.startswith(tag, at):
-            at = head.find(tag, max(START, at - _NEAR_BYTES), at + _NEAR_BYTES)
-            if at < 0:
-                at = head.find(tag, START)
-            if at < 0:
-                return b""
-            self._hints_at[tag] = at
-        if at + 8 > len(head):
+            at = self._hints_at[tag] = head.find(tag, START)
+        if not 0 <= at <= len(head) - 8:
             return b""
         length = head[at + (6 if head[at + 4] > _LONGEST_VALUE_BYTES else 4)]  # a VR is letters
         return head[at : at + 8 + length]

@@ -14,7 +14,7 @@ from dicomframe.dicom.encodings import (
     encoding_of,
     tell_syntax,
 )
-from dicomframe.dicom.file_meta import FileMeta, file_meta_at_hand, settle_encoding
+from dicomframe.dicom.file_meta import FileMeta, file_meta_of, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.links import Lesson, Mode, Part, Slot
@@ -58,9 +58,6 @@ class Place(NamedTuple):
     tag: int
     comma: bytes
 
-    def __hash__(self) -> int:
-        return self.tag  # of few places, this decides for nearly all
-
 
 def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
@@ -75,8 +72,8 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     place = trail.passed[-1].slot.place if trail.passed else None
     at, is_settled = trail.position, True
     if not isinstance(place, Place) or place.tag >> 16 == 2:
-        meta = file_meta_at_hand(window)
-        if meta is None or not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
+        meta = file_meta_of(window.buffer)
+        if not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
             return
         yield from _take_meta_lessons(meta)
         declared, at = meta.transfer_syntax, meta.walk.position
@@ -92,14 +89,13 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     walk.root.last_tag = last_tag
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
-    head_bytes = len(window.buffer)
-    members = walk.root.members
+    head_bytes, members = len(window.buffer), walk.root.members
     while (step := walk.take()) is not None:
         if not _is_usual(step, at, last_tag):
             return
         stop = walk.position if step.length == UNDEFINED else step.value_at + step.length
-        entry, cut = step.entry, step.value_at - step.entry.length_bytes
-        tag, kind, told = entry.tag, entry.kind, b"".join(members)
+        entry, cut, told = step.entry, step.cut, b"".join(members)
+        tag, kind = entry.tag, entry.kind
         members.clear()
         if last_tag < AVAILABLE_SYNTAX <= tag:
             yield _lesson(AVAILABLE_SYNTAX, at, at, at, comma, tell_syntax(uid), None)
@@ -143,11 +139,10 @@ def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
         if not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
-        cut = step.value_at - step.entry.length_bytes
         if step.entry.kind in (Kind.PLAIN, Kind.GROUP_LENGTH):
             uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
             slot = _slot(Mode.SILENT, step, Place(step.entry.encoding, uid, (), last_tag, b"{"))
-        yield _lesson(last_tag, start, cut, at, b"", b"", slot)
+        yield _lesson(last_tag, start, step.cut, at, b"", b"", slot)
         start = at
 
 
@@ -168,7 +163,7 @@ def _slot(mode: int, step: Step, place: Place | None, longest: int = UNBOUNDED) 
     entry = step.entry
     if mode == Mode.VALUE and entry.encode in PLAIN_ENDS:
         mode = Mode.NUMBERS if entry.encode is encode_number_text else Mode.TEXT
-    length_bytes = entry.length_bytes if place or mode == Mode.PIXELS else 0
+    length_bytes = step.value_at - step.cut if place or mode == Mode.PIXELS else 0
     return Slot(mode, entry, length_bytes, longest, step.around, place)
 
 
@@ -209,9 +204,8 @@ def take_item_lessons(around: Around, raw: bytes, told: bytes, limits: Limits) -
         return
     for step in trace:
         entry, stop = step.entry, step.value_at + step.length
-        is_special = entry.tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH
-        is_special = is_special or entry.encoding is not around.encoding
-        if is_special or step.has_invalid_vr:
+        is_usual = entry.encoding is around.encoding and not step.has_invalid_vr
+        if not is_usual or entry.tag in PIXEL_TAGS or entry.kind == Kind.GROUP_LENGTH:
             return
         if entry.vr == "SQ":
             depth = max(depth, step.depth + 1)

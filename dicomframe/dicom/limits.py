@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,6 @@ class Limits:
     inline_binary_bytes: int = 1 << 10
     inline_text_bytes: int = 256 << 10
 
-    @property
-    def most_inline_bytes_of_any(self) -> int:
-        """How long a value may be that stands in the metadata whatever its VR."""
-        return min(self.inline_binary_bytes, self.inline_text_bytes)
-
     def most_inline_bytes(self, vr: str) -> int:
         """Return how long a value may be that stands in the metadata itself."""
         if vr in _BINARY_VRS:
@@ -51,12 +45,6 @@ class Limits:
 _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 UNBOUNDED = 1 << 62
 """More than any length can be."""
-
-
-@lru_cache(maxsize=16)
-def without_bulk(limits: Limits) -> Limits:
-    """Return limits that let all values stand in the metadata, however long they are."""
-    return replace(limits, inline_binary_bytes=UNBOUNDED, inline_text_bytes=UNBOUNDED)
 
 
 DEFAULT_LIMITS = Limits()

@@ -102,7 +102,7 @@ class Link:
         mode, entry, length_bytes, longest = slot[:4]
         if mode >= Mode.SEQUENCE:
             length_bytes = longest = 0  # whoever takes it looks at that
-        opening, closing = PLAIN_ENDS.get(entry.encode, (b"", b""))
+        opening, closing = PLAIN_ENDS[entry.encode] if mode < Mode.VALUE else (b"", b"")
         unpack_length = entry.unpack_length
         texts = text, text + opening, closing
         self.at_hand = (run, len(run), mode, *texts, length_bytes, unpack_length, longest, after)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from dicomframe.dicom.elements import Entry
 from dicomframe.dicom.text import Charset
 from dicomframe.dicom.values import ByteOrder
@@ -20,7 +18,7 @@ class Observer:
         What is strange.
     """
 
-    is_on: ClassVar[bool] = False
+    is_on = False
 
     def __init__(self) -> None:
         self.warnings: list[str] = []

@@ -123,6 +123,7 @@ class Step(NamedTuple):
 
     depth: int
     at: int
+    cut: int
     value_at: int
     length: int
     entry: Entry

@@ -14,12 +14,16 @@ from typing import TypeAlias
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
+from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.links import Lesson, Link, Mode, Part, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
 _MOST_BYTES = 4 << 20
 _FREE_MISSES = 16
+_LONGEST_BYTES = 16 << 10  # what is longer is copied more dearly than followed
+_MOST_LAYOUTS = 8
+_LEAST_GAIN = -32
 
 
 TakeSequence: TypeAlias = Callable[[int, Slot], tuple[bytes, int]]
@@ -34,8 +38,9 @@ class Trail:
 
     Attributes
     ----------
-    position : int
-        Where it stands, in the buffer; -1 if it cannot go on, whatever is learned.
+    start, position : int
+        Where it began and where it stands, in the buffer; -1 if it cannot go on, whatever is
+        learned.
     links : list of Link
         What is known to come next.
     passed : list of Link
@@ -49,7 +54,7 @@ class Trail:
     """
 
     __slots__ = ("_first", "_numbers", "_stop", "_take_sequence", "bulk", "links", "passed",
-                 "pieces", "position", "stops")  # fmt: skip
+                 "pieces", "position", "start", "stops")  # fmt: skip
 
     def __init__(
         self,
@@ -60,7 +65,7 @@ class Trail:
         take_sequence: TakeSequence | None = None,
     ) -> None:
         self.links = self._first = links
-        self.position = position
+        self.start = self.position = position
         self._stop = stop
         self.bulk = bulk
         self._take_sequence = take_sequence
@@ -145,10 +150,9 @@ class Trail:
 
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
-        if not buffer.startswith(b"\xff\xff\xff\xff", self.position):
-            return False
         slot = self.passed[-1].slot
-        return slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
+        may_have_any = slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
+        return may_have_any and buffer.startswith(b"\xff\xff\xff\xff", self.position)
 
     def told(self, number: int) -> bytes:
         """Return what the value behind a link became that was passed."""
@@ -202,6 +206,8 @@ class Template:
         self.known: dict[bytes, bytes] = {}
         self.patience = 64
         self.places: dict[Hashable, list[Link]] = {}
+        self._layouts: list[Layout] = []
+        self._gain = 0
         self.bytes = 0
         self.hits = self.misses = 0
 
@@ -212,12 +218,33 @@ class Template:
 
     def match(self, trail: Trail, buffer: bytes) -> bool:
         """Go along to an end; where only values differ from those known, let them vary."""
-        is_known = trail.follow(buffer)
+        is_usual = self._gain > _LEAST_GAIN
+        is_laid_out = is_usual and self._take_at_once(trail, buffer)
+        is_known = is_laid_out or trail.follow(buffer)
         while not is_known and self.pays and self._split(trail, buffer):
             is_known = trail.follow(buffer)
         self.hits += is_known
         self.misses += not is_known
+        self._gain += 1 if is_laid_out else -1
+        is_plain = is_known and not trail.stops and trail.position - trail.start <= _LONGEST_BYTES
+        if is_plain and is_usual and not (is_laid_out or self.hits & 3):
+            self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
+            self.bytes += 2 * self._layouts[0].length
+            self.bytes -= sum(2 * layout.length for layout in self._layouts[_MOST_LAYOUTS:])
+            del self._layouts[_MOST_LAYOUTS:]
         return is_known
+
+    def _take_at_once(self, trail: Trail, buffer: bytes) -> bool:
+        """Take a data set that is laid out like one before."""
+        for layout in self._layouts:
+            pieces = layout.take(buffer, trail.start)
+            if pieces is not None:
+                trail.passed, trail.pieces = layout.links, pieces
+                trail.position = trail.start + layout.length
+                self._layouts.remove(layout)
+                self._layouts.insert(0, layout)
+                return True
+        return False
 
     def learn(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links from where a data set left the known ones; tell whether it comes to an end.
@@ -315,9 +342,8 @@ def _skip(slot: Slot, buffer: bytes, begin: int) -> int:
     """Return where the value that begins with its length field ends; -1 if that is not at hand."""
     if not slot.length_bytes:
         return begin + slot.longest
-    if begin + slot.length_bytes > len(buffer):
-        return -1
-    stop = begin + slot.length_bytes + slot.entry.unpack_length(buffer, begin)[0]
+    start = begin + slot.length_bytes
+    stop = start + int.from_bytes(buffer[begin:start], "little")
     return stop if stop < len(buffer) else -1
 
 

@@ -10,6 +10,7 @@ the last two raise `NotAtHand`, having changed nothing, and are called again whe
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name
 from dicomframe.dicom.elements import (
@@ -24,7 +25,7 @@ from dicomframe.dicom.elements import (
 )
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
-from dicomframe.dicom.limits import without_bulk
+from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.memo import LONGEST_VALUE_BYTES, Memo, headers_of
 from dicomframe.dicom.scopes import (
     ITEM,
@@ -61,7 +62,8 @@ class Walk(Scopes):
         self.pixels: tuple[int, int, int] | None = None
         self.chain: FragmentChain | None = None
         self._only_group: int | None = None
-        self._is_plain = not self._observer.is_on
+        most_bytes = min(self._limits.inline_binary_bytes, self._limits.inline_text_bytes)
+        self._is_plain = not self._observer.is_on and most_bytes >= LONGEST_VALUE_BYTES
         self._fragmented: tuple[DataSet, Entry, int] | None = None
         self._has_invalid_vr = False
 
@@ -87,7 +89,8 @@ class Walk(Scopes):
     def only(self, group: int) -> None:
         """End where another group begins; of this one nothing can be asked for later."""
         self._only_group, self._is_plain = group, False
-        self._limits = without_bulk(self._limits)
+        most = {"inline_binary_bytes": UNBOUNDED, "inline_text_bytes": UNBOUNDED}
+        self._limits = replace(self._limits, **most)
 
     def take(self) -> Step | None:
         """Take one element of the root with all that it holds, as far as it is at hand.
@@ -121,8 +124,6 @@ class Walk(Scopes):
 
     def _run_plain(self, data_set: DataSet) -> None:
         """Take plain elements that lie whole in the window; stop before any other."""
-        if self._limits.most_inline_bytes_of_any < LONGEST_VALUE_BYTES:
-            return
         buffer, base, memo = self._window.buffer, self._window.base, self._memo
         context, last_tag, append = data_set.context, data_set.last_tag, data_set.members.append
         encoding, charset = context.encoding, context.charset
@@ -198,7 +199,8 @@ class Walk(Scopes):
         tag, vr = entry.tag, entry.vr
         if self.trace is not None:
             around = context.around(context.encoding)
-            step = Step(self._depth, at, start, length, entry, around, self._has_invalid_vr)
+            cut = start - entry.header_bytes + entry.length_at
+            step = Step(self._depth, at, cut, start, length, entry, around, self._has_invalid_vr)
             self.trace.append(step)
         is_pixels = entry.kind == Kind.PIXELS and data_set is self.root
         if is_pixels and self.pixels is not None and tag == self.pixels[0]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dicomframe.dicom.damage import Damage
+from dicomframe.pieces import Pieces
 from dicomframe.scan.ranges import Closing, FileReader, StorageFault
 
 __all__ = ["Forward", "Member", "MemberReader", "Names", "Slice", "Unpacked", "check_member_size"]
@@ -150,71 +151,22 @@ class Slice(_Inner):
         """Do nothing: to check the checksum would be to read what is not asked for."""
 
 
-class Forward:
-    """Read what only comes piece after piece; going back begins anew.
+class Forward(Pieces):
+    """Read what only comes piece after piece out of an archive.
 
     Parameters
     ----------
     archive
         The file that the pieces come from.
     open_pieces
-        Begin: an iterator of pieces, none of them empty. A `Damage` or `StorageFault` that
-        it raises is raised again by every read that would pass it.
+        As for `Pieces`; what it raises is a `Damage` or a `StorageFault`.
     """
 
-    __slots__ = ("_at", "_fault", "_open_pieces", "_piece", "_pieces", "archive")
+    __slots__ = ("archive",)
 
     def __init__(self, archive: FileReader, open_pieces: Callable[[], Iterator[bytes]]) -> None:
+        super().__init__(open_pieces)
         self.archive = archive
-        self._open_pieces = open_pieces
-        self._begin()
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` to `stop`, fewer only at the end."""
-        found = bytearray()
-        while self._reach(start + len(found)) and start + len(found) < stop:
-            near = start + len(found) - self._at
-            found += self._piece[near : near + stop - start - len(found)]
-        return bytes(found)
-
-    def read_into(self, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` from `start` on, and return how much there was."""
-        done = 0
-        while done < len(buffer) and self._reach(start + done):
-            near = start + done - self._at
-            part = memoryview(self._piece)[near : near + len(buffer) - done]
-            buffer[done : done + len(part)] = part
-            done += len(part)
-        return done
-
-    def pass_to(self, position: int) -> int:
-        """Move to `position`, or to the end; return the position reached."""
-        self._reach(position)
-        return min(position, self._at + len(self._piece))
-
-    def _begin(self) -> None:
-        self._pieces = self._open_pieces()
-        self._piece, self._at = b"", 0
-        self._fault: Damage | StorageFault | None = None
-
-    def _reach(self, position: int) -> bool:
-        """Have the piece with the byte at `position`; tell whether there is one."""
-        if position < self._at:
-            self._begin()
-        while position >= self._at + len(self._piece):
-            if self._fault is not None:
-                raise self._fault.with_traceback(None)
-            try:
-                piece = next(self._pieces, None)
-            except (Damage, StorageFault) as fault:
-                self._fault = fault
-                self._pieces = iter(())
-                raise
-            if piece is None:
-                return False
-            self._at += len(self._piece)
-            self._piece = piece
-        return True
 
 
 class Unpacked(_Inner):

@@ -12,17 +12,15 @@ import pytest
 from at_hand import read
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from layers import check_layers
 
-from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
     EXPLICIT_BIG_UID,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    UID_OF_ENCODING,
     Encoding,
 )
-from dicomframe.dicom.header import Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.testing.samples import (
     ITEM_END,
@@ -39,40 +37,6 @@ from dicomframe.testing.samples import (
 
 FIRST = element(0x00080060, "CS", "MR")
 SERIES = element(0x0020000E, "UI", "1.2.3")
-
-
-def outcome(data: bytes, **options: Any) -> tuple[Any, ...]:
-    """Return all that can be learned of a file but its warnings."""
-    try:
-        header = read(data, **options)
-    except Damage as damage:
-        return damage.reason, damage.detail, damage.offset
-    tags = [int(tag, 16) for tag in json.loads(header.metadata)]
-    found = [header.find(tag) for tag in (*tags, *PROBES)]
-    return header.metadata, header.pixel_offset, header.pixel_length, found
-
-
-PROBES = (0x00020000, 0x00020010, 0x00020016, 0x00080000, 0x00080005, 0x00091001, 0x7FE00010)
-
-
-def check_layers(files: list[bytes], limits: Limits = DEFAULT_LIMITS, rounds: int = 2) -> int:
-    """Read all files again and again by each layer; return how often a template was used."""
-    expected = [outcome(data, limits=limits) for data in files]
-    memo, templates = Learned(templates=False), Learned()
-    for data, told in zip(files, expected, strict=True):
-        assert outcome(data, limits=limits, warnings=True) == told
-    for _ in range(rounds):
-        for data, told in zip(files, expected, strict=True):
-            assert outcome(data, limits=limits, learned=memo) == told
-            assert outcome(data, limits=limits, learned=templates) == told
-    return sum(_fits_template(data, limits, templates) for data in files)
-
-
-def _fits_template(data: bytes, limits: Limits, learned: Learned) -> bool:
-    try:
-        return read(data, limits=limits, learned=learned).template is not None
-    except Damage:
-        return False
 
 
 class Slot(NamedTuple):
@@ -213,7 +177,7 @@ class SeriesBuilder:
         elif fault == "padding":
             elements.append(element(0xFFFCFFFC, "OB", bytes(4), encoding=encoding))
         title = element(0x00020016, "AE", random.choice((b"SCP ", b"STORE ", b"")))
-        meta = file_meta(UID_OF_ENCODING[encoding], title)
+        meta = file_meta(encoding.uid, title)
         if random.random() < 0.05:
             meta = random.choice((b"", file_meta(""), file_meta(EXPLICIT_BIG_UID)))
         data = make_file(*elements, meta=meta)
@@ -226,10 +190,11 @@ ALL_LIMITS = (
     DEFAULT_LIMITS,
     Limits(inline_binary_bytes=12, inline_text_bytes=6),
     Limits(nesting_depth=1, elements=30),
+    Limits(inline_binary_bytes=2, inline_text_bytes=1, nesting_depth=2),
 )
 
 
-@pytest.mark.parametrize("limits", ALL_LIMITS, ids=["default", "inline", "nesting"])
+@pytest.mark.parametrize("limits", ALL_LIMITS, ids=["default", "inline", "nesting", "tiny"])
 @settings(
     max_examples=150,
     derandomize=True,

@@ -1,0 +1,68 @@
+"""Layouts: a data set whose values are as long as those of one before is taken apart at once."""
+
+from __future__ import annotations
+
+import struct
+
+from dicomframe.dicom.links import Link, Mode
+from dicomframe.dicom.text import Charset
+from dicomframe.dicom.values import NUMBERS_TO_JSON, Encoder, are_plain
+
+
+class Layout:
+    """Where everything lies in a data set that went along links, none of them a sequence.
+
+    Attributes
+    ----------
+    links : list of Link
+        All of them, from the first to an end.
+    length : int
+        Bytes up to the end of the last run.
+    """
+
+    __slots__ = ("_others", "_pieces", "_runs", "_unpack", "length", "links")
+
+    def __init__(self, links: list[Link], buffer: bytes, start: int) -> None:
+        self.links = links
+        self._runs: tuple[bytes, ...] = ()
+        self._pieces: list[bytes] = []
+        self._others: list[tuple[int, int, Encoder, Charset]] = []
+        form, begin = "<", start
+        for number, link in enumerate(links):
+            at, slot = begin + len(link.run), link.slot
+            _, _, mode, _, opened, closing, length_bytes, unpack, longest, _ = link.at_hand
+            length = unpack(buffer, at)[0] if length_bytes else longest
+            cut = at + length_bytes
+            # what stays in the file is laid out like nothing else
+            self._runs += (buffer[begin:cut] if length <= longest else b"",)
+            form += f"{cut - begin}s{length}s"
+            begin = cut + length
+            self._pieces += opened, b"", closing
+            if mode != Mode.TEXT:
+                self._others.append((number, mode, slot.entry.encode, slot.around.charset))
+        self._unpack, self.length = struct.Struct(form).unpack_from, begin - start
+
+    def take(self, buffer: bytes, start: int) -> list[bytes] | None:
+        """Return the JSON of a data set that begins at `start`, in pieces as those of a `Trail`.
+
+        None if it is laid out otherwise, or has values that must be encoded one by one.
+        """
+        if start + self.length > len(buffer):
+            return None
+        parts = self._unpack(buffer, start)
+        if parts[::2] != self._runs:
+            return None
+        pieces, numbers, blanks = self._pieces.copy(), [], 0
+        values = [value.rstrip(b" \0") for value in parts[1::2]]
+        for number, mode, encode, charset in self._others:
+            if mode == Mode.NUMBERS:
+                numbers.append(values[number])
+                values[number] = values[number].translate(*NUMBERS_TO_JSON)
+                continue
+            values[number], blanks = b"", blanks + 1
+            if mode == Mode.VALUE:
+                pieces[3 * number + 2] = encode(parts[2 * number + 1], charset)
+        if values.count(b"") > blanks or not are_plain(values, numbers):
+            return None
+        pieces[1::3] = values
+        return pieces

@@ -1,0 +1,217 @@
+"""Layouts: files whose values are as long as those of others, and that nobody can tell."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from layers import check_layers, outcome
+
+from dicomframe.dicom.encodings import (
+    EXPLICIT_LITTLE,
+    EXPLICIT_LITTLE_UID,
+    IMPLICIT_LITTLE,
+    IMPLICIT_LITTLE_UID,
+)
+from dicomframe.dicom.header import Header, Learned
+from dicomframe.dicom.layouts import Layout
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
+from dicomframe.testing.samples import element, item, make_ct, make_file, sequence
+
+LIMITS = (
+    DEFAULT_LIMITS,
+    Limits(inline_binary_bytes=2, inline_text_bytes=1),
+    Limits(inline_binary_bytes=0, inline_text_bytes=3),
+    Limits(inline_text_bytes=0, nesting_depth=2),
+    Limits(inline_text_bytes=12),
+)
+SLOTS = (
+    (0x00080000, "UL", 4),
+    (0x00080005, "CS", 10),
+    (0x00080008, "CS", 16),
+    (0x00080018, "UI", 12),
+    (0x00080030, "TM", 6),
+    (0x00080054, "AE", 8),
+    (0x00080090, "PN", 10),
+    (0x00100040, "CS", 2),
+    (0x00181030, "LO", 12),
+    (0x00189074, "FD", 8),
+    (0x00200013, "IS", 4),
+    (0x00200032, "DS", 18),
+    (0x00204000, "LT", 8),
+    (0x00280100, "US", 2),
+    (0x00280103, "US", 2),
+    (0x00280106, "US", 2),
+    (0x00281050, "DS", 6),
+    (0x00420011, "OB", 6),
+)
+USUAL = {"UI": b"0123456789", "IS": b"0123456789", "DS": b"123456789"}
+ODD = (b" \0", b"0123456789.\\-+ ", b'ABC ^=\\"', b"-+eE01", bytes(range(256)))
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What became of each layout that was tried: whether it took the data set."""
+    results: list[bool] = []
+    take = Layout.take
+
+    def note(layout: Layout, buffer: bytes, start: int) -> list[bytes] | None:
+        pieces = take(layout, buffer, start)
+        results.append(pieces is not None)
+        return pieces
+
+    monkeypatch.setattr(Layout, "take", note)
+    return results
+
+
+def fill(random: Random, vr: str, length: int) -> bytes:
+    """Return a value of a VR: most are plain text or numbers, some are blank, broken or odd."""
+    letters = USUAL.get(vr, b"ABCDEFGH")
+    if random.random() < 0.06:
+        letters = random.choice(ODD)
+    value = bytes(random.choice(letters) for _ in range(length))
+    return value[:-1] + random.choice((value[-1:], value[-1:], b" ", b"\0"))
+
+
+def series(random: Random, files: int = 24) -> Iterator[bytes]:
+    """Yield files whose values nearly always have the same lengths."""
+    encoding, uid = random.choice(
+        ((EXPLICIT_LITTLE, EXPLICIT_LITTLE_UID), (IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID))
+    )
+    slots = [slot for slot in SLOTS if random.random() < 0.6]
+    varying = {tag for tag, *_ in slots if random.random() < 0.6}
+    first = {tag: fill(random, vr, length) for tag, vr, length in slots}
+    pixels = random.choice((b"", element(0x7FE00010, "OW", bytes(8), encoding=encoding)))
+    for _ in range(files):
+        values = dict(first)
+        for tag, vr, length in slots:
+            if tag in varying:
+                longer = 2 * (random.random() < 0.02 and vr not in ("US", "UL", "FD"))
+                values[tag] = fill(random, vr, length + longer)
+        values[0x0020000E] = b"1.2.3\0"
+        elements = [
+            element(tag, vr, values[tag], encoding=encoding)
+            for tag, vr, _ in sorted((*slots, (0x0020000E, "UI", 6)))
+        ]
+        yield make_file(*elements, pixels, transfer_syntax=uid)
+
+
+@pytest.mark.parametrize("limits", LIMITS, ids=["default", "2, 1", "0, 3", "nesting", "12"])
+def test_layers_agree_on_values_of_equal_lengths(limits: Limits, taken: list[bool]) -> None:
+    for seed in range(40):
+        check_layers(list(series(Random(seed))), limits)
+    if limits == DEFAULT_LIMITS:  # else values that vary stay in the file
+        assert sum(taken) > 100
+
+
+def make_slice(number: int, *extra: bytes, name: bytes = b"Doe^Jane") -> bytes:
+    """Return a file of one series; what varies has the same length up to number 99."""
+    return make_file(
+        element(0x00080018, "UI", f"1.2.3.{number:02}"),
+        element(0x00080060, "CS", "MR"),
+        element(0x00100010, "PN", name),
+        element(0x0020000E, "UI", "1.2.3"),
+        element(0x00200013, "IS", f"{number + 100}"),
+        element(0x00280106, "US", struct.pack("<H", number)),
+        *extra,
+        element(0x7FE00010, "OW", bytes(8)),
+    )
+
+
+def test_files_of_a_series_that_are_laid_out_alike_are_taken_at_once(
+    read: Callable[..., Header], taken: list[bool]
+) -> None:
+    learned = Learned()
+    for number in range(20):
+        data = make_ct(number + 100)
+        header, plain = read(data, learned=learned), read(data)
+        assert header.metadata == plain.metadata
+        assert header.find(0x00080018) == plain.find(0x00080018)
+        assert header.pixel_offset == plain.pixel_offset
+    assert taken.count(True) >= 6
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"        ",
+        b"\0" * 8,
+        b'Do"e\\J\\e',
+        b"D\xf6e^Jane",
+        b"Doe=Jane",
+        b"Doe^J\x1b\x07e",
+        b" Doe^Ja ",
+        b"Doe^Jan\0",
+    ],
+)
+def test_a_value_as_long_as_others_is_told_as_the_walk_tells_it(
+    name: bytes, read: Callable[..., Header], taken: list[bool]
+) -> None:
+    learned = Learned()
+    for number in range(16):
+        read(make_slice(number, name=b"Doe^Jan%d" % (number % 10)), learned=learned)
+    assert taken[-1]
+    odd = make_slice(20, name=name)
+    assert outcome(odd, learned=learned) == outcome(odd)
+
+
+def test_binary_zero_is_a_value(read: Callable[..., Header], taken: list[bool]) -> None:
+    learned = Learned()
+    for number in (*range(1, 16), 0):
+        header = read(make_slice(number), learned=learned)
+    assert taken[-1]
+    assert json.loads(header.metadata)["00280106"]["Value"] == [0]
+
+
+def test_layouts_that_never_fit_are_soon_not_tried(
+    read: Callable[..., Header], taken: list[bool]
+) -> None:
+    learned = Learned()
+    for number in range(60):
+        length = 2 * (number % 30 + 1)
+        read(make_slice(number, element(0x00281056, "LO", "X" * length)), learned=learned)
+    assert 0 < len(taken) < 200
+    tried = len(taken)
+    for number in range(60, 90):
+        read(make_slice(number, element(0x00281056, "LO", "X" * 2)), learned=learned)
+    assert len(taken) == tried
+
+
+def test_layouts_are_counted_in_what_is_kept(read: Callable[..., Header]) -> None:
+    learned = Learned()
+    for number in range(12):
+        read(make_slice(number), learned=learned)
+    for template in learned._templates.values():
+        links = [link for place in (template.links, *template.places.values()) for link in place]
+        kept = sum(link.weight for link in links)
+        assert template.bytes == kept + sum(2 * layout.length for layout in template._layouts)
+    assert any(template._layouts for template in learned._templates.values())
+
+
+def test_files_with_sequences_or_long_headers_have_no_layout(
+    read: Callable[..., Header], taken: list[bool]
+) -> None:
+    learned = Learned()
+    for number in range(16):
+        code = sequence(0x00400555, item(element(0x00080100, "SH", f"CODE{number:04}")))
+        long = element(0x00420010, "ST", "X" * 17_000)
+        read(make_slice(number, code), learned=learned)
+        read(make_slice(number, long).replace(b"1.2.3\0", b"1.2.4\0"), learned=learned)
+    assert not taken
+
+
+def read_with(learned: Learned, files: list[bytes], **options: Any) -> list[Any]:
+    return [outcome(data, learned=learned, **options) for data in files]
+
+
+def test_limits_that_change_change_what_is_told() -> None:
+    files = [make_slice(number, name=b"Doe^Jan%d" % (number % 10)) for number in range(16)]
+    learned, small = Learned(), Limits(inline_text_bytes=4)
+    assert read_with(learned, files) == [outcome(data) for data in files]
+    expected = [outcome(data, limits=small) for data in files]
+    assert read_with(learned, files, limits=small) == expected
+    assert read_with(learned, files) == [outcome(data) for data in files]
