@@ -134,14 +134,13 @@ class Parser:
 
         Else what reads on, as `read` does.
         """
-        window, bulk = Window(head, 0, size, self.limits), BulkWriter(origin)
-        trail = None
+        bulk, trail = BulkWriter(origin), None
         if self.learned is not None and not self.observe.is_on:
-            trail = self.learned.match(window, bulk)
+            trail = self.learned.match(head, size, bulk, self.limits)
             header = None if trail is None else _end(trail, head, size)
             if header is not None:
                 return self._note(header, size)
-        return self._read_on(window, bulk, trail)
+        return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
 
     def _note(self, header: Header, size: int) -> Header:
         """Let the next file be read as far as this one had to be."""

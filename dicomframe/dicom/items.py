@@ -6,6 +6,7 @@ from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import Around, Context
 from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.lessons import take_item_lessons
+from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import DataSet, Job, Sequence
@@ -33,16 +34,20 @@ class Items(dict[tuple[int, Around], Template]):
         return template
 
     def take_sequence(
-        self, window: Window, bulk: BulkWriter, at: int, slot: Slot
+        self, buffer: bytes, size: int, bulk: BulkWriter, limits: Limits, at: int, slot: Slot
     ) -> tuple[bytes, int]:
         """Return the member of a sequence in the root of a data set, and where it ends.
 
         Parameters
         ----------
-        window : Window
+        buffer : bytes
             The first bytes of the file.
+        size : int
+            How many it has.
         bulk : BulkWriter
             Tells of values that stay in the file.
+        limits : Limits
+            How far to go.
         at : int
             Where the length field of the sequence begins.
         slot : Slot
@@ -53,7 +58,7 @@ class Items(dict[tuple[int, Around], Template]):
         UnfitValue
             It is not at hand.
         """
-        around, entry, buffer = slot.around, slot.entry, window.buffer
+        around, entry = slot.around, slot.entry
         length = entry.unpack_length(buffer, at)[0]
         start = at + slot.length_bytes
         stop = len(buffer) if length == UNDEFINED else start + length
@@ -73,7 +78,8 @@ class Items(dict[tuple[int, Around], Template]):
                     template.patience -= 1
                     self.memo.remember(template.known, raw, member, 256)
                 return member, position + (8 if length == UNDEFINED else 0)
-        walk = ItemWalk(self, Job(window, bulk), start - entry.header_bytes, around.context())
+        job = Job(Window(buffer, 0, size, limits), bulk)
+        walk = ItemWalk(self, job, start - entry.header_bytes, around.context())
         walk.take()
         if not walk.root.members:
             raise UnfitValue

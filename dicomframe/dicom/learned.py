@@ -11,7 +11,7 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.elements import Context
 from dicomframe.dicom.items import Items, ItemWalk
 from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
-from dicomframe.dicom.limits import DEFAULT_LIMITS
+from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Template, Trail
@@ -80,12 +80,11 @@ class Learned:
             return ItemWalk(self.items, job, position, context)
         return Walk(job, position, context, self.memo)
 
-    def match(self, window: Window, bulk: BulkWriter) -> Trail | None:
-        """Compare a file whose first bytes are at hand with those before, and learn from it.
+    def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
+        """Compare a file of `size` bytes with those before, and learn from it.
 
         Return the way it went to an end; None if it is to be walked.
         """
-        head, limits = window.buffer, window.limits
         if limits is not self._limits and limits != self._limits:
             self._templates.clear()
             self.items.clear()
@@ -106,12 +105,13 @@ class Learned:
             template = self._find(self._hint(head, _MODEL))
             if not template.pays:
                 return None
-        take_sequence = partial(self.items.take_sequence, window, bulk)
+        take_sequence = partial(self.items.take_sequence, head, size, bulk, limits)
         trail = Trail(template.links, START, -1, bulk, take_sequence)
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
-                is_known = template.learn(trail, head, take_lessons(trail, window))
+                lessons = take_lessons(trail, Window(head, 0, size, limits))
+                is_known = template.learn(trail, head, lessons)
         self._count(template.bytes - before)
         if is_known and heir is not None:
             again = Trail(heir.links, START, -1, bulk, take_sequence)

@@ -105,8 +105,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
                 pixels = _slot(Mode.PIXELS, step, None)
                 yield _lesson(tag, at, cut, step.value_at, comma, b"", pixels)
             return
-        is_whole = told or kind == Kind.GROUP_LENGTH
-        if not is_whole or stop > head_bytes or len(noted) > _MOST_NOTED:
+        if not (told or kind == Kind.GROUP_LENGTH) or stop > head_bytes or len(noted) > _MOST_NOTED:
             return
         text, mode, slot = comma, Mode.VALUE, None
         varies, comma = is_settled and tag != _CLASS, b","

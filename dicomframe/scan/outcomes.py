@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, starmap
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
@@ -45,14 +45,9 @@ class Outcome(NamedTuple):
     listed: ListedFile | None
 
 
-class _Opened(NamedTuple):
-    """Hold a file and what was read of it at first, or why it could not be."""
-
-    origin: str
-    file: FileReader | None
-    head: bytes
-    failure: Exception | None
-    listed: ListedFile
+_Opened: TypeAlias = tuple[str, FileReader | None, bytes, Exception | None, ListedFile]
+"""The origin of a file, the file if it is open, what was read of it at first, what went wrong
+then, and the file as it was listed. A plain tuple, since it is made of every file."""
 
 
 class Outcomes:
@@ -109,7 +104,7 @@ class Outcomes:
         try:
             for listed in files:
                 opened.append(self._open_one(store, listed))
-                is_small = is_local and len(opened[-1].head) <= _SMALL_HEAD_BYTES
+                is_small = is_local and len(opened[-1][2]) <= _SMALL_HEAD_BYTES
                 if self._wants_pixels:
                     is_small = is_small and listed.size is not None and listed.size <= _SMALL_BYTES
                 if not is_small or len(opened) >= _MOST_AT_ONCE:
@@ -127,9 +122,9 @@ class Outcomes:
                 raise StorageFault(listed.trouble)
             limits, transfer = self._options.limits, self._options.transfer
             file = store.open(listed.path, listed.size, limits=limits, transfer=transfer)
-            return _Opened(origin, file, read_head(self._parser, file), None, listed)
+            return origin, file, read_head(self._parser, file), None, listed
         except Exception as error:  # a file must never cost the job
-            return _Opened(origin, file, b"", error, listed)
+            return origin, file, b"", error, listed
 
     def _parse(self, store: Store, opened: list[_Opened]) -> Iterator[Outcome]:
         """Yield the outcomes of open files, then close them."""
@@ -203,10 +198,10 @@ class Outcomes:
 
 
 def _close(opened: list[_Opened]) -> None:
-    for each in opened:
+    for _, file, *_ in opened:
         try:
-            if each.file is not None:
-                each.file.close()
+            if file is not None:
+                file.close()
         except StorageFault:
             pass  # what was wanted of it is there
     opened.clear()
