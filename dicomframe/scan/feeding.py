@@ -34,6 +34,12 @@ def read_head(parser: Parser, file: FileReader) -> bytes:
 
 
 def parse_head(parser: Parser, origin: str, file: FileReader, head: bytes) -> Header:
-    """Read the header of an open file whose `head` was read; raises as `read_file_header` does."""
+    """Read the header of an open file whose `head` was read; raises as `read_file_header` does.
+
+    If files before have taught since then that headers reach further, more of it is read first.
+    """
+    _, stop = parser.first_range(file.size)
+    if stop > len(head):
+        head += file.read(len(head), stop)
     begun = parser.begin(head, file.size, origin)
     return begun if isinstance(begun, Header) else feed(begun, file.read)

@@ -13,8 +13,10 @@ import pydicom
 import pytest
 
 from dicomframe.api import plan_read
+from dicomframe.dicom.header import Header, Learned
 from dicomframe.scan import batches as batches_module
 from dicomframe.scan import reading
+from dicomframe.scan.outcomes import Outcomes
 from dicomframe.scan.ranges import LocalFile, StorageFault
 from dicomframe.testing.samples import element, make_ct, make_file, real_files
 
@@ -155,24 +157,68 @@ def test_a_file_that_cannot_be_closed_is_one_row_as_any_other(
     assert read(folder)["reason"].to_pylist() == [None] * 6 + ["not_dicom"] * 2
 
 
-def test_no_file_stays_open_if_the_reading_is_given_up(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[LocalFile] = []
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[LocalFile]:
+    """The local files that were opened."""
+    files: list[LocalFile] = []
     init = LocalFile.__init__
 
     def note(file: LocalFile, path: bytes) -> None:
         init(file, path)
-        opened.append(file)
+        files.append(file)
 
     monkeypatch.setattr(LocalFile, "__init__", note)
+    return files
+
+
+@pytest.mark.parametrize("columns", [None, ["origin", "metadata"]], ids=["pixels", "headers"])
+def test_no_file_stays_open_if_the_reading_is_given_up(
+    columns: list[str] | None,
+    folder: Path,
+    opened: list[LocalFile],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(batches_module, "_BATCH_ROWS", 1)
     plan = plan_read(folder, npartitions=1)
-    batches: Any = plan.reader(plan.partitions[0])
+    batches: Any = plan.reader(plan.partitions[0], columns)
     assert next(batches).num_rows == 1
     batches.close()
     assert 1 < len(opened) <= 8
     assert [file for file in opened if file._descriptor >= 0] == []
+
+
+@pytest.mark.parametrize("wants_pixels", [True, False])
+def test_few_files_are_open_at_once_and_each_as_long_as_its_row_is_looked_at(
+    wants_pixels: bool, tmp_path: Path, opened: list[LocalFile]
+) -> None:
+    for number in range(50):
+        (tmp_path / f"{number:02}.dcm").write_bytes(make_ct(number) if number % 7 else b"")
+    plan = plan_read(tmp_path, npartitions=1)
+    (partition,) = plan.partitions
+    outcomes = Outcomes(plan.reader.options, partition.stores, Learned(), wants_pixels=wants_pixels)
+    rows = 0
+    for outcome in outcomes.read(partition.files()):
+        assert isinstance(outcome.file, LocalFile)
+        assert outcome.file._descriptor >= 0
+        assert sum(file._descriptor >= 0 for file in opened) <= 16
+        rows += 1
+    assert rows == len(opened) == 50
+    assert [file for file in opened if file._descriptor >= 0] == []
+
+
+def test_what_the_first_of_some_files_needs_is_read_of_all_of_them(tmp_path: Path) -> None:
+    long = element(0x00204000, "LT", "x" * 30_000)
+    for number in range(12):
+        first = element(0x00080018, "UI", f"1.2.3.{number:02}")
+        series = element(0x0020000E, "UI", "1.2.3")
+        (tmp_path / f"{number:02}.dcm").write_bytes(make_file(first, series, long))
+    plan = plan_read(tmp_path, npartitions=1)
+    (partition,) = plan.partitions
+    outcomes = Outcomes(plan.reader.options, partition.stores, Learned(), wants_pixels=False)
+    headers = [outcome.header for outcome in outcomes.read(partition.files())]
+    known = [header.template is not None for header in headers if isinstance(header, Header)]
+    assert len(known) == 12
+    assert all(known[4:])
 
 
 def test_a_fault_of_our_own_costs_one_row_and_shows_no_value(
