@@ -12,10 +12,19 @@ from dicomframe.dicom.values import NUMBERS_TO_JSON, Encoder, are_plain
 class Layout:
     """Where everything lies in a data set that went along links, none of them a sequence.
 
-    Attributes
+    Parameters
     ----------
     links : list of Link
         All of them, from the first to an end.
+    buffer : bytes
+        Holds the data set.
+    start : int
+        Where it begins there.
+
+    Attributes
+    ----------
+    links : list of Link
+        As given.
     length : int
         Bytes up to the end of the last run.
     """
