@@ -38,8 +38,9 @@ def parse_head(parser: Parser, origin: str, file: FileReader, head: bytes) -> He
 
     If files before have taught since then that headers reach further, more of it is read first.
     """
-    _, stop = parser.first_range(file.size)
-    if stop > len(head):
-        head += file.read(len(head), stop)
+    if parser.learned is not None and len(head) < parser.learned.first_read_bytes:
+        _, stop = parser.first_range(file.size)
+        if len(head) < stop:
+            head += file.read(len(head), stop)
     begun = parser.begin(head, file.size, origin)
     return begun if isinstance(begun, Header) else feed(begun, file.read)
