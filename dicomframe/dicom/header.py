@@ -163,7 +163,7 @@ class Parser:
         start = meta.walk.position
         inflated: Inflated | None = None
         if meta.transfer_syntax in DEFLATED_UIDS:
-            deflated = yield (start, size)
+            deflated = window.buffer[start:] if len(window.buffer) == size else (yield start, size)
             inflated = Inflated(deflated, start, limits)
             bulk.inflated = True
             if inflated.trailing_bytes > 1:

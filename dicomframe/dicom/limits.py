@@ -46,6 +46,5 @@ _BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 UNBOUNDED = 1 << 62
 """More than any length can be."""
 
-
 DEFAULT_LIMITS = Limits()
 """What holds where nothing else is said."""

@@ -25,7 +25,6 @@ _LONGEST_BYTES = 16 << 10  # what is longer is copied more dearly than followed
 _MOST_LAYOUTS = 8
 _LEAST_GAIN = -32
 
-
 TakeSequence: TypeAlias = Callable[[int, Slot], tuple[bytes, int]]
 """Returns the member of the sequence whose length field is at a place, and where it ends; raises
 `UnfitValue` where they are not at hand."""
@@ -151,8 +150,8 @@ class Trail:
     def has_fragments(self, buffer: bytes) -> bool:
         """Tell whether it ends before Pixel Data that is a chain of fragments."""
         slot = self.passed[-1].slot
-        may_have_any = slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
-        return may_have_any and buffer.startswith(b"\xff\xff\xff\xff", self.position)
+        can_hold_them = slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
+        return can_hold_them and buffer.startswith(b"\xff\xff\xff\xff", self.position)
 
     def told(self, number: int) -> bytes:
         """Return what the value behind a link became that was passed."""
@@ -218,8 +217,8 @@ class Template:
 
     def match(self, trail: Trail, buffer: bytes) -> bool:
         """Go along to an end; where only values differ from those known, let them vary."""
-        is_usual = self._gain > _LEAST_GAIN
-        is_laid_out = is_usual and self._take_at_once(trail, buffer)
+        has_layouts = self._gain > _LEAST_GAIN
+        is_laid_out = has_layouts and self._take_at_once(trail, buffer)
         is_known = is_laid_out or trail.follow(buffer)
         while not is_known and self.pays and self._split(trail, buffer):
             is_known = trail.follow(buffer)
@@ -227,7 +226,7 @@ class Template:
         self.misses += not is_known
         self._gain += 1 if is_laid_out else -1
         is_plain = is_known and not trail.stops and trail.position - trail.start <= _LONGEST_BYTES
-        if is_plain and is_usual and not (is_laid_out or self.hits & 3):
+        if is_plain and has_layouts and not (is_laid_out or self.hits & 3):  # now and then
             self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
             self.bytes += 2 * self._layouts[0].length
             self.bytes -= sum(2 * layout.length for layout in self._layouts[_MOST_LAYOUTS:])

@@ -142,6 +142,14 @@ def test_deflated_file_equals_the_plain_one(read: Any) -> None:
     assert pixels == make_ct()[plain.pixel_offset :]
 
 
+def test_deflated_file_that_is_at_hand_is_not_read_again() -> None:
+    data = make_ct(transfer_syntax=DEFLATED_UID)
+    reading = Parser().read(len(data), "file:///x.dcm")
+    assert next(reading) == (0, len(data))
+    with pytest.raises(StopIteration):
+        reading.send(data)
+
+
 def test_deflated_frames_are_no_deflated_data_set(read: Any) -> None:
     from dicomframe.testing.samples import encapsulated
 

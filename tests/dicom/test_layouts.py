@@ -11,12 +11,7 @@ from typing import Any
 import pytest
 from layers import check_layers, outcome
 
-from dicomframe.dicom.encodings import (
-    EXPLICIT_LITTLE,
-    EXPLICIT_LITTLE_UID,
-    IMPLICIT_LITTLE,
-    IMPLICIT_LITTLE_UID,
-)
+from dicomframe.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from dicomframe.dicom.header import Header, Learned
 from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
@@ -79,9 +74,7 @@ def fill(random: Random, vr: str, length: int) -> bytes:
 
 def series(random: Random, files: int = 24) -> Iterator[bytes]:
     """Yield files whose values nearly always have the same lengths."""
-    encoding, uid = random.choice(
-        ((EXPLICIT_LITTLE, EXPLICIT_LITTLE_UID), (IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID))
-    )
+    encoding = random.choice((EXPLICIT_LITTLE, IMPLICIT_LITTLE))
     slots = [slot for slot in SLOTS if random.random() < 0.6]
     varying = {tag for tag, *_ in slots if random.random() < 0.6}
     first = {tag: fill(random, vr, length) for tag, vr, length in slots}
@@ -97,7 +90,7 @@ def series(random: Random, files: int = 24) -> Iterator[bytes]:
             element(tag, vr, values[tag], encoding=encoding)
             for tag, vr, _ in sorted((*slots, (0x0020000E, "UI", 6)))
         ]
-        yield make_file(*elements, pixels, transfer_syntax=uid)
+        yield make_file(*elements, pixels, transfer_syntax=encoding.uid)
 
 
 @pytest.mark.parametrize("limits", LIMITS, ids=["default", "2, 1", "0, 3", "nesting", "12"])

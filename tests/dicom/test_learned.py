@@ -12,6 +12,7 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
 from dicomframe.dicom.header import FIRST_READ_BYTES, Header, Learned, Parser
 from dicomframe.dicom.lessons import START
+from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import feed
@@ -160,8 +161,6 @@ def test_group_length_that_lies_is_no_matter_to_a_template(read: Any) -> None:
 def test_group_length_that_is_longer_than_the_limit_is_left_out_by_a_template_too(
     read: Any,
 ) -> None:
-    from dicomframe.dicom.limits import Limits
-
     limits, learned = Limits(inline_text_bytes=2), Learned()
     for number in range(8):
         data = make_file(
@@ -277,8 +276,6 @@ def test_a_series_that_keeps_missing_is_given_up(read: Any) -> None:
 
 
 def test_other_limits_than_those_learned_with_are_kept(read: Any) -> None:
-    from dicomframe.dicom.limits import Limits
-
     learned = Learned()
     files = [make_ct(number) for number in range(6)]
     limits = Limits(inline_text_bytes=8)
@@ -301,8 +298,6 @@ def test_first_read_follows_the_headers(read: Any) -> None:
 
 
 def test_a_lesson_that_passes_a_limit_costs_no_file(read: Any) -> None:
-    from dicomframe.dicom.limits import Limits
-
     learned, limits = Learned(), Limits(header_bytes=500)
     for number in range(6):
         data = make_ct(number) + element(0xFFFCFFFC, "OB", bytes(8))

@@ -26,9 +26,7 @@ from mutator import Mutator
 from dicomframe.dicom.damage import REASONS, Damage
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
-    EXPLICIT_BIG_UID,
     IMPLICIT_LITTLE,
-    IMPLICIT_LITTLE_UID,
 )
 from dicomframe.dicom.header import Header, Learned, Parser
 from dicomframe.dicom.window import feed
@@ -209,11 +207,10 @@ def _check_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def make_groups() -> list[list[bytes]]:
     """Return files in groups of neighbours: made-up series, real files, real series, bad files."""
-    syntaxes = {IMPLICIT_LITTLE: IMPLICIT_LITTLE_UID, EXPLICIT_BIG: EXPLICIT_BIG_UID}
     groups = [[make_ct(at, series) for at in range(12)] for series in range(4)]
     groups += [
-        [make_ct(at, encoding=encoding, transfer_syntax=uid) for at in range(12)]
-        for encoding, uid in syntaxes.items()
+        [make_ct(at, encoding=encoding, transfer_syntax=encoding.uid) for at in range(12)]
+        for encoding in (IMPLICIT_LITTLE, EXPLICIT_BIG)
     ]
     real: dict[Path, list[bytes]] = {}
     for path in sorted(real_files().parent.rglob("*")):
