@@ -156,9 +156,9 @@ def _ours(paths: Sequence[str], learned: Learned | None) -> None:
     """Read headers as a partition's are read, batches and columns left out."""
     files = [ListedFile(0, path, None, None, None) for path in paths]
     outcomes = Outcomes(ReadOptions(), [_LOCAL], learned, wants_pixels=False)
-    for outcome in outcomes.read(files):
-        if not isinstance(outcome.header, Header):
-            raise outcome.header
+    for _, _, header, _ in outcomes.read(files):
+        if not isinstance(header, Header):
+            raise header
 
 
 def _pydicom_json(path: str) -> str:

@@ -20,7 +20,15 @@ _BATCH_ROWS = 1024
 
 
 class Batch:
-    """Collect rows, and their Pixel Data in one Arrow buffer that ships as it is."""
+    """Collect rows, and their Pixel Data in one Arrow buffer that ships as it is.
+
+    Attributes
+    ----------
+    wants_pixels : bool
+        Whether Pixel Data is wanted.
+    rows : int
+        How many there are since the last batch was finished.
+    """
 
     def __init__(self, schema: pa.Schema, options: ReadOptions) -> None:
         self._schema = schema
@@ -32,15 +40,17 @@ class Batch:
         self._clear()
 
     def _clear(self) -> None:
-        self._rows: list[dict[str, Any]] = []
+        self.rows = 0
+        # By column, not by row: rows would long have left the processor's caches in the end.
+        self._columns: dict[str, list[Any]] = {name: [] for name in self._schema.names}
         self._arena: pa.Buffer | None = None
         self._places = memoryview(b"")
         self._used = 0
         self._ends = array("q", [0])
-        self._has_pixels: list[bool] = []
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    def lacks_memory_for(self, header: Header) -> bool:
+        """Tell whether `expect` is to come first."""
+        return self.wants_pixels and self._arena is None and bool(header.pixel_length)
 
     def expect(self, unread_bytes: int) -> None:
         """Be told how large the files are that are still to come, this one included."""
@@ -48,7 +58,7 @@ class Batch:
 
     def has_room_for(self, header: Header) -> bool:
         """Tell whether one more row fits; if not, `finish` first."""
-        if len(self._rows) >= _BATCH_ROWS:
+        if self.rows >= _BATCH_ROWS:
             return False
         length = header.pixel_length if self.wants_pixels else None
         return not length or self._arena is None or self._used + length <= len(self._places)
@@ -63,11 +73,9 @@ class Batch:
         """
         if self.wants_pixels:
             self._read_pixels(header, file)
-        row: dict[str, Any] = {"origin": origin}
+        row = {"origin": origin, "metadata": header.metadata, "warnings": header.warnings}
         if header.inflated is None:
             row["pixel_offset"], row["pixel_length"] = header.pixel_offset, header.pixel_length
-        if "metadata" in self._wants:
-            row["metadata"] = header.metadata
         if "pixel_place" in self._wants and header.pixel_offset is not None:
             row["pixel_place"] = str(
                 PixelPlace(
@@ -78,8 +86,6 @@ class Batch:
                     file.version,
                 )
             )
-        if "warnings" in self._wants:
-            row["warnings"] = header.warnings
         if self._tags:
             values = typed_values(header, self._tags)
             row |= {tag.name: value for tag, value in zip(self._tags, values, strict=True)}
@@ -95,10 +101,12 @@ class Batch:
     ) -> None:
         if file is not None:
             row["bytes_read"], row["requests"] = file.bytes_read, file.requests
-        self._rows.append(row)
         if self.wants_pixels:
-            self._has_pixels.append(has_pixels)
+            row["pixel_data"] = has_pixels or None
             self._ends.append(self._used)
+        for name, column in self._columns.items():
+            column.append(row.get(name))
+        self.rows += 1
 
     def _read_pixels(self, header: Header, file: FileReader) -> None:
         """Read the value straight into the buffer that ships, behind those before it."""
@@ -119,19 +127,15 @@ class Batch:
     def finish(self) -> pa.RecordBatch:
         """Return the rows as a record batch, and begin another."""
         arrays = [
-            self._pixel_array() if field.name == "pixel_data" else self._array(field)
-            for field in self._schema
+            self._pixel_array(column) if name == "pixel_data" else pa.array(column, field.type)
+            for field, (name, column) in zip(self._schema, self._columns.items(), strict=True)
         ]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         self._clear()
         return batch
 
-    def _array(self, field: pa.Field) -> pa.Array:
-        name = field.name
-        return pa.array([row.get(name) for row in self._rows], field.type)
-
-    def _pixel_array(self) -> pa.Array:
-        validity = pa.array(self._has_pixels, pa.bool_()).buffers()[1]
+    def _pixel_array(self, has_pixels: list[bool | None]) -> pa.Array:
+        validity = pa.array(has_pixels, pa.bool_()).buffers()[0]
         data = pa.py_buffer(b"") if self._arena is None else self._arena.slice(0, self._used)
         buffers = [validity, pa.py_buffer(self._ends), data]
-        return pa.Array.from_buffers(pa.large_binary(), len(self._rows), buffers)
+        return pa.Array.from_buffers(pa.large_binary(), self.rows, buffers)

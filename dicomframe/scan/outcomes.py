@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby, starmap
+from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
@@ -24,30 +24,15 @@ from dicomframe.scan.storage import Store
 __all__ = ["Outcome", "Outcomes"]
 
 
-class Outcome(NamedTuple):
-    """Tell what became of one file.
-
-    Attributes
-    ----------
-    origin
-        Its URL.
-    file
-        The open file, until the next outcome is asked for; None if it was not to be opened.
-    header
-        The header of a sound file, else why there is none.
-    listed
-        The file as it was listed; None for a member of an archive.
-    """
-
-    origin: str
-    file: FileReader | None
-    header: Header | BaseException
-    listed: ListedFile | None
-
+Outcome: TypeAlias = tuple[str, FileReader | None, Header | BaseException, ListedFile | None]
+"""What became of one file: its URL; the open file, until the next outcome is asked for, None if it
+was not to be opened; the header of a sound file, else why there is none; the file as it was listed,
+None for a member of an archive. A plain tuple, as is the next one, since they are made of every
+file."""
 
 _Opened: TypeAlias = tuple[str, FileReader | None, bytes, Exception | None, ListedFile]
 """The origin of a file, the file if it is open, what was read of it at first, what went wrong
-then, and the file as it was listed. A plain tuple, since it is made of every file."""
+then, and the file as it was listed."""
 
 
 class Outcomes:
@@ -74,6 +59,7 @@ class Outcomes:
         wants_pixels: bool,
     ) -> None:
         self._options = options
+        self._limits, self._transfer = options.limits, options.transfer
         self._stores = stores
         observe = Inspection if options.warnings else Observer
         self._parser = Parser(observe=observe, limits=options.limits, learned=learned)
@@ -84,10 +70,10 @@ class Outcomes:
         for number, group in groupby(files, attrgetter("store")):
             store = self._stores[number]
             try:
-                fetcher = store.connect(self._options.transfer)
+                fetcher = store.connect(self._transfer)
             except StorageFault as fault:
                 for listed in group:
-                    yield Outcome(store.origin(listed.path), None, fault, listed)
+                    yield store.origin(listed.path), None, fault, listed
                 continue
             if fetcher is None:
                 yield from self._read_here(store, group)
@@ -99,15 +85,15 @@ class Outcomes:
 
         System calls, the parser and Pixel Data drive each other out of the processor's caches.
         """
-        is_local = store.protocol == "file"
+        most_at_once = _MOST_AT_ONCE if store.protocol == "file" else 1
         opened: list[_Opened] = []
         try:
             for listed in files:
                 opened.append(self._open_one(store, listed))
-                is_small = is_local and len(opened[-1][2]) <= _SMALL_HEAD_BYTES
-                if self._wants_pixels:
-                    is_small = is_small and listed.size is not None and listed.size <= _SMALL_BYTES
-                if not is_small or len(opened) >= _MOST_AT_ONCE:
+                is_large = len(opened[-1][2]) > _SMALL_HEAD_BYTES or (
+                    self._wants_pixels and (listed.size is None or listed.size > _SMALL_BYTES)
+                )
+                if is_large or len(opened) >= most_at_once:
                     yield from self._parse(store, opened)
             yield from self._parse(store, opened)
         finally:
@@ -120,17 +106,15 @@ class Outcomes:
         try:
             if listed.trouble is not None:
                 raise StorageFault(listed.trouble)
-            limits, transfer = self._options.limits, self._options.transfer
-            file = store.open(listed.path, listed.size, limits=limits, transfer=transfer)
+            file = store.open(listed.path, listed.size, self._limits, self._transfer)
             return origin, file, read_head(self._parser, file), None, listed
         except Exception as error:  # a file must never cost the job
             return origin, file, b"", error, listed
 
     def _parse(self, store: Store, opened: list[_Opened]) -> Iterator[Outcome]:
         """Yield the outcomes of open files, then close them."""
-        outcomes = starmap(self._parse_one, opened)
-        for outcome in list(outcomes) if self._wants_pixels else outcomes:
-            if isinstance(outcome.header, Header):
+        for outcome in [self._parse_one(*one) for one in opened]:
+            if isinstance(outcome[2], Header):
                 yield outcome
             else:
                 yield from self._judge(outcome, store)
@@ -145,13 +129,13 @@ class Outcomes:
         listed: ListedFile,
     ) -> Outcome:
         if file is None or failure is not None:
-            return Outcome(origin, file, failure or _NO_HEADER, listed)
+            return origin, file, failure or _NO_HEADER, listed
         try:
             header = parse_head(self._parser, origin, file, head)
             file.finish()
         except Exception as error:  # a file must never cost the job
-            return Outcome(origin, file, error, listed)
-        return Outcome(origin, file, header, listed)
+            return origin, file, error, listed
+        return origin, file, header, listed
 
     def _read_ahead(
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]
@@ -161,7 +145,7 @@ class Outcomes:
 
         for file in read_ahead(files, fetcher, start_reading, wants_pixels=self._wants_pixels):
             header = file.header or file.failure or _NO_HEADER
-            outcome = Outcome(store.origin(file.listed.path), file, header, file.listed)
+            outcome = store.origin(file.listed.path), file, header, file.listed
             yield from self._judge(outcome, store)
 
     def _judge(self, outcome: Outcome, store: Store) -> Iterator[Outcome]:
@@ -174,7 +158,7 @@ class Outcomes:
         try:
             kind = self._archive_kind(file)
             if kind is None or store.is_archive:
-                yield outcome if kind is None else outcome._replace(header=nested(kind))
+                yield origin, file, damage if kind is None else nested(kind), listed
                 return
             rows = read_members(
                 file,
@@ -182,14 +166,14 @@ class Outcomes:
                 listed.path,
                 origin,
                 partial(read_file_header, self._parser),
-                limits=self._options.limits,
+                limits=self._limits,
                 keep=self._wants_pixels or self._options.warnings,
-                ahead_bytes=self._options.transfer.first_bytes,
+                ahead_bytes=self._transfer.first_bytes,
             )
             for own_origin, member, header in rows:
-                yield Outcome(own_origin, member, header, None)
+                yield own_origin, member, header, None
         except Exception as error:  # a file must never cost the job
-            yield outcome._replace(header=error)
+            yield origin, file, error, listed
 
     def _archive_kind(self, file: FileReader) -> Kind | None:
         if not self._options.archives:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,53 +24,44 @@ of an ETag, why it is unreadable."""
 TIMED_SCHEMA = FILES_SCHEMA.append(pa.field("modified", pa.timestamp("us", "UTC")))
 """The columns of a listing that was asked for modification times."""
 
-_CODEC = "zstd"
+_CODEC = pa.Codec("zstd")
 # Lengths are worth a tenth of the bytes of offsets, and names compress best by themselves.
 _LENGTH = pa.field("length", pa.int32(), nullable=False)
 _PACKED_SCHEMAS = [schema.set(1, _LENGTH) for schema in (FILES_SCHEMA, TIMED_SCHEMA)]
-_PREAMBLES = [schema.serialize().to_pybytes() for schema in _PACKED_SCHEMAS]
-_TIMED_BIT = 1 << 31
+_HEAD = struct.Struct(
+    "<?III"
+)  # whether they are timed; bytes of packed names, of names, of all else
 _ZERO = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
-_OPTIONS = pa.ipc.IpcWriteOptions(compression=_CODEC)
-_HERE = pa.ipc.IpcReadOptions(use_threads=False)  # for so few bytes threads cost more than they do
 
 
 def pack_files(files: pa.RecordBatch) -> bytes:
     """Return rows of `FILES_SCHEMA` or `TIMED_SCHEMA` in few bytes.
 
-    They are the names, one behind another, and an Arrow IPC stream of all else. Its schema is
+    They are the names, one behind another, and an Arrow IPC message of all else. Its schema is
     left out: of a few files it would be the larger part.
     """
     paths = files["path"]
     lengths = pc.binary_length(paths)
     is_timed = files.num_columns > len(FILES_SCHEMA)
     schema = _PACKED_SCHEMAS[is_timed]
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema, options=_OPTIONS) as stream:
-        columns = [lengths if name == "length" else files[name] for name in schema.names]
-        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
-    names = _compress(_bytes_of(paths))
-    rest = _compress(sink.getvalue().slice(len(_PREAMBLES[is_timed])))
-    head: bytes = (len(names) | _TIMED_BIT * is_timed).to_bytes(4, "little")
-    return head + names + rest
+    columns = [lengths if name == "length" else files[name] for name in schema.names]
+    names, rest = _bytes_of(paths), pa.RecordBatch.from_arrays(columns, schema=schema).serialize()
+    packed: bytes = _CODEC.compress(names, asbytes=True)
+    head = _HEAD.pack(is_timed, len(packed), names.size, rest.size)
+    return head + packed + _CODEC.compress(rest, asbytes=True)
 
 
 def unpack_files(data: bytes) -> pa.RecordBatch:
     """Return the rows that `pack_files` was given."""
-    head = int.from_bytes(data[:4], "little")
-    is_timed, cut = head >= _TIMED_BIT, 4 + head % _TIMED_BIT
-    packed = _PREAMBLES[is_timed] + _decompress(data[cut:]).to_pybytes()
-    with pa.ipc.open_stream(packed, options=_HERE) as stream:
-        rest = stream.read_next_batch()
-    lengths = rest["length"]
-    ends = pc.cumulative_sum(lengths)
-    offsets = pa.concat_arrays([_ZERO, ends]).buffers()[1]
-    buffers = [None, offsets, _decompress(data[4:cut])]
-    paths = pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+    is_timed, packed_bytes, name_bytes, rest_bytes = _HEAD.unpack_from(data)
+    cut = _HEAD.size + packed_bytes
+    message = _CODEC.decompress(data[cut:], rest_bytes)
+    store, lengths, *others = pa.ipc.read_record_batch(message, _PACKED_SCHEMAS[is_timed]).columns
+    offsets = pa.concat_arrays([_ZERO, pc.cumulative_sum(lengths)]).buffers()[1]
+    names = _CODEC.decompress(data[_HEAD.size : cut], name_bytes)
+    paths = pa.Array.from_buffers(pa.binary(), len(lengths), [None, offsets, names])
     schema = TIMED_SCHEMA if is_timed else FILES_SCHEMA
-    return pa.RecordBatch.from_arrays(
-        [paths if name == "path" else rest[name] for name in schema.names], schema=schema
-    )
+    return pa.RecordBatch.from_arrays([store, paths, *others], schema=schema)
 
 
 def _bytes_of(paths: pa.Array) -> pa.Buffer:
@@ -79,13 +72,3 @@ def _bytes_of(paths: pa.Array) -> pa.Buffer:
     places = memoryview(offsets).cast("i")
     start, stop = places[paths.offset], places[paths.offset + len(paths)]
     return data.slice(start, stop - start)
-
-
-def _compress(data: pa.Buffer) -> bytes:
-    packed: bytes = pa.compress(data, codec=_CODEC, asbytes=True)
-    return packed
-
-
-def _decompress(data: bytes) -> pa.Buffer:
-    with pa.CompressedInputStream(pa.BufferReader(data), _CODEC) as stream:
-        return stream.read_buffer()

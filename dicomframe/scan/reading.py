@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
 
@@ -86,29 +87,27 @@ class PartitionReader:
         learned = _learned_here()
         learned.begin()
         is_first = True
-        files = list(partition.files())
-        unread_bytes = sum(map(self._likely_bytes, files))
+        files, at = list(partition.files()), 0
         outcomes = Outcomes(
             self.options, partition.stores, learned, wants_pixels=batch.wants_pixels
         )
         for origin, file, header, listed in outcomes.read(files):
-            if listed is None:
-                batch.expect(self.options.batch_bytes)
-            else:
-                batch.expect(unread_bytes)
-                unread_bytes -= self._likely_bytes(listed)
             failure: object = header
             if isinstance(header, Header) and file is not None:
                 try:
                     if not batch.has_room_for(header):
                         yield batch.finish()
                         is_first = False
+                    if batch.lacks_memory_for(header):
+                        at = at if listed is None else files.index(listed, at)
+                        unread = None if listed is None else islice(files, at, None)
+                        batch.expect(self._likely_bytes(unread))
                     batch.append(origin, header, file)
                     continue
                 except Exception as error:  # a file must never cost the job
                     failure = error
             batch.append_corrupt(origin, _damage_of(failure), file)
-        if len(batch) or is_first:
+        if batch.rows or is_first:
             yield batch.finish()
 
     def read_frame(
@@ -128,8 +127,14 @@ class PartitionReader:
         for batch in self(partition, list(dict.fromkeys([*columns, "reason"]))):
             yield select_rows(batch, frame).select(list(columns))
 
-    def _likely_bytes(self, listed: ListedFile) -> int:
-        return self.options.batch_bytes if listed.size is None else listed.size
+    def _likely_bytes(self, unread: Iterable[ListedFile] | None) -> int:
+        """Return how large files are, up to a batch; None stands for members of an archive."""
+        most, total = self.options.batch_bytes, 0
+        for listed in unread or ():
+            total += most if listed.size is None else listed.size
+            if total >= most:
+                break
+        return most if unread is None else total
 
 
 def _damage_of(failure: object) -> Damage:

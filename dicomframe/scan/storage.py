@@ -96,7 +96,6 @@ class Store:
         self,
         path: str,
         size: int | None,
-        *,
         limits: Limits = DEFAULT_LIMITS,
         transfer: Transfer = DEFAULT_TRANSFER,
     ) -> FileReader:

@@ -197,9 +197,9 @@ def test_few_files_are_open_at_once_and_each_as_long_as_its_row_is_looked_at(
     (partition,) = plan.partitions
     outcomes = Outcomes(plan.reader.options, partition.stores, Learned(), wants_pixels=wants_pixels)
     rows = 0
-    for outcome in outcomes.read(partition.files()):
-        assert isinstance(outcome.file, LocalFile)
-        assert outcome.file._descriptor >= 0
+    for _, file, _, _ in outcomes.read(partition.files()):
+        assert isinstance(file, LocalFile)
+        assert file._descriptor >= 0
         assert sum(file._descriptor >= 0 for file in opened) <= 16
         rows += 1
     assert rows == len(opened) == 50
@@ -215,7 +215,7 @@ def test_what_the_first_of_some_files_needs_is_read_of_all_of_them(tmp_path: Pat
     plan = plan_read(tmp_path, npartitions=1)
     (partition,) = plan.partitions
     outcomes = Outcomes(plan.reader.options, partition.stores, Learned(), wants_pixels=False)
-    headers = [outcome.header for outcome in outcomes.read(partition.files())]
+    headers = [header for _, _, header, _ in outcomes.read(partition.files())]
     known = [header.template is not None for header in headers if isinstance(header, Header)]
     assert len(known) == 12
     assert all(known[4:])
