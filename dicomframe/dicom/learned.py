@@ -70,8 +70,8 @@ class Learned:
 
         It grows at once and shrinks slowly, so that a mixture of series is read well too.
         """
-        wanted, kept = stop + 1024 + 4095 & -4096, self.first_read_bytes  # whole pages
-        shrunk = kept - (kept - wanted) // 8
+        wanted, kept = stop + 512 + 4095 & -4096, self.first_read_bytes  # whole pages
+        shrunk = kept - (kept - wanted + 7) // 8
         self.first_read_bytes = shrunk if wanted <= kept else min(wanted, MOST_FIRST_READ_BYTES)
 
     def walk(self, job: Job, position: int, context: Context) -> Walk:
