@@ -56,9 +56,7 @@ class Layout:
 
         None if it is laid out otherwise, or has values that must be encoded one by one.
         """
-        if start + self.length > len(buffer):
-            return None
-        parts = self._unpack(buffer, start)
+        parts = self._unpack(buffer, start) if start + self.length <= len(buffer) else ()
         if parts[::2] != self._runs:
             return None
         pieces, numbers, blanks = self._pieces.copy(), [], 0

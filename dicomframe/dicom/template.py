@@ -217,31 +217,33 @@ class Template:
 
     def match(self, trail: Trail, buffer: bytes) -> bool:
         """Go along to an end; where only values differ from those known, let them vary."""
-        has_layouts = self._gain > _LEAST_GAIN
-        is_laid_out = has_layouts and self._take_at_once(trail, buffer)
-        is_known = is_laid_out or trail.follow(buffer)
+        if self.take_at_once(trail, buffer, _MOST_LAYOUTS):
+            return True
+        is_known = trail.follow(buffer)
         while not is_known and self.pays and self._split(trail, buffer):
             is_known = trail.follow(buffer)
         self.hits += is_known
         self.misses += not is_known
-        self._gain += 1 if is_laid_out else -1
+        self._gain -= 1
         is_plain = is_known and not trail.stops and trail.position - trail.start <= _LONGEST_BYTES
-        if is_plain and has_layouts and not (is_laid_out or self.hits & 3):  # now and then
+        if is_plain and self._gain >= _LEAST_GAIN and not self.hits & 3:  # now and then
             self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
             self.bytes += 2 * self._layouts[0].length
             self.bytes -= sum(2 * layout.length for layout in self._layouts[_MOST_LAYOUTS:])
             del self._layouts[_MOST_LAYOUTS:]
         return is_known
 
-    def _take_at_once(self, trail: Trail, buffer: bytes) -> bool:
-        """Take a data set that is laid out like one before."""
-        for layout in self._layouts:
+    def take_at_once(self, trail: Trail, buffer: bytes, most: int) -> bool:
+        """Take a data set that is laid out like one before; the `most` last ones are looked at."""
+        for layout in self._layouts[:most] if self._gain > _LEAST_GAIN else ():
             pieces = layout.take(buffer, trail.start)
             if pieces is not None:
                 trail.passed, trail.pieces = layout.links, pieces
                 trail.position = trail.start + layout.length
                 self._layouts.remove(layout)
                 self._layouts.insert(0, layout)
+                self._gain += 1
+                self.hits += 1
                 return True
         return False
 
@@ -257,7 +259,7 @@ class Template:
 
     def _add(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links for the elements from where `trail` stands to one behind which it is known."""
-        if not self._can_learn(trail):
+        if trail.position < 0 or self.bytes > _MOST_BYTES:
             return False
         links, run_at = trail.links, trail.position
         parts: list[Part] = []
@@ -281,9 +283,6 @@ class Template:
                 return False
         return False
 
-    def _can_learn(self, trail: Trail) -> bool:
-        return trail.position >= 0 and self.bytes <= _MOST_BYTES
-
     def _at(self, place: Hashable | None) -> list[Link]:
         """Return the links that follow at a place, to be added to."""
         return [] if place is None else self.places.setdefault(place, [])
@@ -303,7 +302,7 @@ class Template:
         in one that decides how others are read.
         """
         position, links = trail.position, trail.links
-        if not links or not self._can_learn(trail):
+        if not links or position < 0 or self.bytes > _MOST_BYTES:
             return False
         link = max(links, key=lambda each: _count_shared(each.run, buffer, position))
         run, parts = link.run, link.parts

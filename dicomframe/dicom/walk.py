@@ -27,15 +27,7 @@ from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.memo import LONGEST_VALUE_BYTES, Memo, headers_of
-from dicomframe.dicom.scopes import (
-    ITEM,
-    SEQUENCE_END,
-    DataSet,
-    Job,
-    Scopes,
-    Sequence,
-    Step,
-)
+from dicomframe.dicom.scopes import ITEM, SEQUENCE_END, DataSet, Job, Scopes, Sequence, Step
 from dicomframe.dicom.trailing import MOST_PADDING_BYTES, TAIL_BYTES, is_padding, is_trailing
 from dicomframe.dicom.values import UnfitValue, encode_inline_binary
 from dicomframe.dicom.window import NotAtHand, Reading, Window

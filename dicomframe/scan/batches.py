@@ -73,7 +73,11 @@ class Batch:
         """
         if self.wants_pixels:
             self._read_pixels(header, file)
-        row = {"origin": origin, "metadata": header.metadata, "warnings": header.warnings}
+        row: dict[str, Any] = {
+            "origin": origin,
+            "metadata": header.metadata,
+            "warnings": header.warnings,
+        }
         if header.inflated is None:
             row["pixel_offset"], row["pixel_length"] = header.pixel_offset, header.pixel_length
         if "pixel_place" in self._wants and header.pixel_offset is not None:

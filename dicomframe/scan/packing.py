@@ -46,9 +46,8 @@ def pack_files(files: pa.RecordBatch) -> bytes:
     schema = _PACKED_SCHEMAS[is_timed]
     columns = [lengths if name == "length" else files[name] for name in schema.names]
     names, rest = _bytes_of(paths), pa.RecordBatch.from_arrays(columns, schema=schema).serialize()
-    packed: bytes = _CODEC.compress(names, asbytes=True)
-    head = _HEAD.pack(is_timed, len(packed), names.size, rest.size)
-    return head + packed + _CODEC.compress(rest, asbytes=True)
+    packed: list[bytes] = [_CODEC.compress(part, asbytes=True) for part in (names, rest)]
+    return b"".join([_HEAD.pack(is_timed, len(packed[0]), names.size, rest.size), *packed])
 
 
 def unpack_files(data: bytes) -> pa.RecordBatch:

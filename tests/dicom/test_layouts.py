@@ -128,6 +128,15 @@ def test_files_of_a_series_that_are_laid_out_alike_are_taken_at_once(
     assert taken.count(True) >= 6
 
 
+def test_files_of_two_series_that_differ_in_nothing_else_are_told_apart(taken: list[bool]) -> None:
+    learned = Learned()
+    for number in range(40):
+        data = make_slice(number)
+        for each in (data, data, data.replace(b"1.2.3\0", b"1.2.4\0")):
+            assert outcome(each, learned=learned) == outcome(each)
+    assert min(taken.count(True), taken.count(False)) > 40
+
+
 @pytest.mark.parametrize(
     "name",
     [
