@@ -38,13 +38,13 @@ class Layout:
         self._others: list[tuple[int, int, Encoder, Charset]] = []
         form, begin = "<", start
         for number, link in enumerate(links):
-            at, slot = begin + len(link.run), link.slot
-            _, _, mode, _, opened, closing, length_bytes, unpack, longest, _ = link.at_hand
-            length = unpack(buffer, at)[0] if length_bytes else longest
-            cut = at + length_bytes
+            slot = link.slot
+            _, head_bytes, unpack, mode, _, opened, closing, longest, _ = link.at_hand
+            length = longest if unpack is None else unpack(buffer, begin)[1]
+            cut = begin + head_bytes
             # what stays in the file is laid out like nothing else
             self._runs += (buffer[begin:cut] if length <= longest else b"",)
-            form += f"{cut - begin}s{length}s"
+            form += f"{head_bytes}s{length}s"
             begin = cut + length
             self._pieces += opened, b"", closing
             if mode != Mode.TEXT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Hashable
 from typing import NamedTuple, TypeAlias
 
@@ -103,9 +104,11 @@ class Link:
         if mode >= Mode.SEQUENCE:
             length_bytes = longest = 0  # whoever takes it looks at that
         opening, closing = PLAIN_ENDS[entry.encode] if mode < Mode.VALUE else (b"", b"")
-        unpack_length = entry.unpack_length
-        texts = text, text + opening, closing
-        self.at_hand = (run, len(run), mode, *texts, length_bytes, unpack_length, longest, after)
+        form = ("<" if entry.encoding.order == "little" else ">") + f"{len(run)}s"
+        form += "H" if length_bytes == 2 else "L"
+        unpack = struct.Struct(form).unpack_from if length_bytes else None
+        head, texts = (run, len(run) + length_bytes), (text, text + opening, closing)
+        self.at_hand = (*head, unpack, mode, *texts, longest, after)
 
 
 _PART_BYTES = 300

@@ -85,21 +85,20 @@ class Trail:
         try:
             while links:
                 link = links[0]
-                (
-                    run, run_bytes, mode, text, opened, closing,
-                    length_bytes, unpack_length, longest, after,
-                ) = link.at_hand  # fmt: skip
-                begin = position + run_bytes
-                if buffer[position:begin] != run:
+                run, head_bytes, unpack, mode, text, opened, closing, longest, after = link.at_hand
+                begin = position + head_bytes
+                if unpack is None:
+                    found, length = buffer[position:begin], longest
+                else:
+                    try:
+                        found, length = unpack(buffer, position)
+                    except struct.error:
+                        found = None
+                if found != run:
                     if _bring_forward(links, buffer, position):
                         continue
                     break
                 passed(link)
-                if length_bytes:
-                    (length,) = unpack_length(buffer, begin)
-                    begin += length_bytes
-                else:
-                    length = longest
                 position, links = begin + length, after
                 if length > longest:
                     pieces += text, b"", self.bulk.rest(begin, length)
@@ -132,7 +131,7 @@ class Trail:
                     if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
-        except (UnfitValue, struct.error):
+        except UnfitValue:
             position = -1
         self.links, self.position = links, position
         return False
@@ -174,8 +173,9 @@ class Trail:
 
 
 def _bring_forward(links: list[Link], buffer: bytes, position: int) -> bool:
+    room = len(buffer) - position
     for number, link in enumerate(links):
-        if buffer.startswith(link.run, position):
+        if link.at_hand[1] <= room and buffer.startswith(link.run, position):
             links.insert(0, links.pop(number))
             return True
     return False
