@@ -8,11 +8,14 @@ from typing import Any
 
 import pydicom
 import pytest
+from layers import outcome
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import _read_file_meta_info, data_element_generator, read_preamble
 
 from dicomframe.dicom.damage import Damage
-from dicomframe.testing.samples import make_ct, real_files
+from dicomframe.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dicomframe.dicom.header import Learned
+from dicomframe.testing.samples import element, make_ct, make_file, real_files
 
 WHOLE = {
     "explicit": make_ct,
@@ -86,3 +89,25 @@ def test_pydicom_misses_most_cuts_that_we_tell() -> None:
             except Exception:
                 continue
     assert silent > len(range(140, len(data), 31)) // 2
+
+
+@pytest.mark.parametrize("explicit", [True, False], ids=["explicit", "implicit"])
+def test_a_file_of_a_series_that_is_known_is_cut_off_like_any_other(explicit: bool) -> None:
+    learned = Learned()
+    encoding = EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE
+
+    def make_slice(number: int) -> bytes:
+        elements = (
+            element(0x00080018, "UI", f"1.2.3.{number}", encoding=encoding),
+            element(0x0020000E, "UI", "1.2.3", encoding=encoding),
+            element(0x00200013, "IS", f"{number}", encoding=encoding),
+            *[element(0x00204000, "LT", "x" * number, encoding=encoding)][: number % 2],
+        )
+        return make_file(*elements, transfer_syntax=encoding.uid)
+
+    for number in range(20):
+        assert outcome(make_slice(number), learned=learned) == outcome(make_slice(number))
+    for data in (make_slice(20), make_slice(21)):
+        # a cut between two elements makes a sound file, from which more is learned
+        for stop in (*range(len(data), 0, -1), *range(len(data))):
+            assert outcome(data[:stop], learned=learned) == outcome(data[:stop])
