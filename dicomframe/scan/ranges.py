@@ -267,6 +267,8 @@ def describe_error(error: Exception) -> str:
         return error.detail
     if isinstance(error, _MISSING):
         return "no such file or directory"
+    if isinstance(error, IsADirectoryError):
+        return words_for_mode(stat.S_IFDIR)
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
         return os.strerror(error.errno).lower()
     if isinstance(error, PermissionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -135,6 +136,34 @@ def test_a_file_that_vanishes_after_listing_is_unreadable(folder: Path) -> None:
     (batch,) = plan.reader(plan.partitions[0])
     assert [row["reason"] for row in batch.to_pylist()].count("unreadable") == 1
     assert batch["reason"][3].as_py() == "unreadable"
+
+
+def test_what_took_the_place_of_a_file_after_listing_is_told_and_not_waited_for(
+    folder: Path,
+) -> None:
+    plan = plan_read(folder)
+    for number in range(4):
+        (folder / f"{number}.dcm").unlink()
+    os.mkfifo(folder / "0.dcm")
+    (folder / "1.dcm").mkdir()
+    (folder / "2.dcm").symlink_to("/dev/null")
+    (folder / "3.dcm").symlink_to("/")
+    (batch,) = plan.reader(plan.partitions[0])
+    assert batch["reason"].to_pylist()[:5] == ["unreadable"] * 4 + [None]
+    assert batch["detail"].to_pylist()[:4] == [
+        "is a FIFO, not a regular file",
+        "is a folder, not a regular file",
+        "is a character device, not a regular file",
+        "is a folder, not a regular file",
+    ]
+
+
+def test_a_folder_is_told_even_where_its_file_system_gives_it_a_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "lseek", lambda *_: 4096)
+    with LocalFile(bytes(tmp_path)) as file, pytest.raises(StorageFault, match="is a folder"):
+        file.read(0, 16)
 
 
 def test_a_file_that_is_cut_after_listing_is_judged_as_it_is(folder: Path) -> None:
