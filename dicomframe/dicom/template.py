@@ -131,7 +131,7 @@ class Trail:
                     if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
-        except UnfitValue:
+        except (UnfitValue, struct.error):
             position = -1
         self.links, self.position = links, position
         return False

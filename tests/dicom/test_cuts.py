@@ -15,7 +15,7 @@ from pydicom.filereader import _read_file_meta_info, data_element_generator, rea
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from dicomframe.dicom.header import Learned
-from dicomframe.testing.samples import element, make_ct, make_file, real_files
+from dicomframe.testing.samples import element, item, make_ct, make_file, real_files, sequence
 
 WHOLE = {
     "explicit": make_ct,
@@ -97,11 +97,13 @@ def test_a_file_of_a_series_that_is_known_is_cut_off_like_any_other(explicit: bo
     encoding = EXPLICIT_LITTLE if explicit else IMPLICIT_LITTLE
 
     def make_slice(number: int) -> bytes:
+        code = element(0x00080100, "SH", f"CODE{number}", encoding=encoding)
         elements = (
             element(0x00080018, "UI", f"1.2.3.{number}", encoding=encoding),
             element(0x0020000E, "UI", "1.2.3", encoding=encoding),
             element(0x00200013, "IS", f"{number}", encoding=encoding),
             *[element(0x00204000, "LT", "x" * number, encoding=encoding)][: number % 2],
+            sequence(0x00400555, item(code, encoding=encoding), encoding=encoding),
         )
         return make_file(*elements, transfer_syntax=encoding.uid)
 
