@@ -24,13 +24,12 @@ of an ETag, why it is unreadable."""
 TIMED_SCHEMA = FILES_SCHEMA.append(pa.field("modified", pa.timestamp("us", "UTC")))
 """The columns of a listing that was asked for modification times."""
 
-_CODEC = pa.Codec("zstd")
+_CODEC = "zstd"
 # Lengths are worth a tenth of the bytes of offsets, and names compress best by themselves.
 _LENGTH = pa.field("length", pa.int32(), nullable=False)
 _PACKED_SCHEMAS = [schema.set(1, _LENGTH) for schema in (FILES_SCHEMA, TIMED_SCHEMA)]
-_HEAD = struct.Struct(
-    "<?III"
-)  # whether they are timed; bytes of packed names, of names, of all else
+# Whether there are times; bytes of the packed names, of the names, and of all else.
+_HEAD = struct.Struct("<?III")
 _ZERO = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(bytes(4))])
 
 
@@ -46,7 +45,7 @@ def pack_files(files: pa.RecordBatch) -> bytes:
     schema = _PACKED_SCHEMAS[is_timed]
     columns = [lengths if name == "length" else files[name] for name in schema.names]
     names, rest = _bytes_of(paths), pa.RecordBatch.from_arrays(columns, schema=schema).serialize()
-    packed: list[bytes] = [_CODEC.compress(part, asbytes=True) for part in (names, rest)]
+    packed: list[bytes] = [pa.compress(part, _CODEC, asbytes=True) for part in (names, rest)]
     return b"".join([_HEAD.pack(is_timed, len(packed[0]), names.size, rest.size), *packed])
 
 
@@ -54,10 +53,10 @@ def unpack_files(data: bytes) -> pa.RecordBatch:
     """Return the rows that `pack_files` was given."""
     is_timed, packed_bytes, name_bytes, rest_bytes = _HEAD.unpack_from(data)
     cut = _HEAD.size + packed_bytes
-    message = _CODEC.decompress(data[cut:], rest_bytes)
+    message = pa.decompress(data[cut:], rest_bytes, _CODEC)
     store, lengths, *others = pa.ipc.read_record_batch(message, _PACKED_SCHEMAS[is_timed]).columns
     offsets = pa.concat_arrays([_ZERO, pc.cumulative_sum(lengths)]).buffers()[1]
-    names = _CODEC.decompress(data[_HEAD.size : cut], name_bytes)
+    names = pa.decompress(data[_HEAD.size : cut], name_bytes, _CODEC)
     paths = pa.Array.from_buffers(pa.binary(), len(lengths), [None, offsets, names])
     schema = TIMED_SCHEMA if is_timed else FILES_SCHEMA
     return pa.RecordBatch.from_arrays([store, paths, *others], schema=schema)
