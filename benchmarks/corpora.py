@@ -103,7 +103,17 @@ CORPORA = (
         partial(modalities.make_multiframe, delimited=True),
     ),
     Corpus("lone", "Lone files", 3000, 1, lambda _, n: devices.make_lone_file(n)),
+    Corpus(
+        "ct-lone",
+        "CT, lone files",
+        1000,
+        1,
+        lambda _, n: modalities.make_ct(n % 300 + 1, n, pixels=False),
+        hollow=2 * 512 * 512,
+    ),
 )
+ONLY_IF_NAMED = frozenset({"ct-lone"})
+"""What is read only if it is asked for: the easy case of another."""
 OTHERS = {
     "lone": Corpus("lone-others", "", 1000, 1, lambda _, n: devices.make_lone_file(3000 + n)),
 }

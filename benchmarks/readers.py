@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pydicom
-from corpora import CORPORA, DEFAULT_FOLDER, OTHERS
+from corpora import CORPORA, DEFAULT_FOLDER, ONLY_IF_NAMED, OTHERS
 from ways import BARE, BARE_PIXELS, OURS, REFERENCE, Way, header_ways, missing_peers, pixel_ways
 
 _WITH_PIXELS = ("ct", "mr-implicit", "encapsulated", "cine", "multiframe")
@@ -140,8 +140,9 @@ def main() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     headers: dict[str, Costs] = {}
     pixels: dict[str, Costs] = {}
+    usual = [corpus.name for corpus in CORPORA if corpus.name not in ONLY_IF_NAMED]
     for corpus in CORPORA:
-        if arguments.only and corpus.name not in arguments.only:
+        if corpus.name not in (arguments.only or usual):
             continue
         paths = corpus.paths(arguments.folder)
         others = OTHERS[corpus.name].paths(arguments.folder) if corpus.name in OTHERS else ()
