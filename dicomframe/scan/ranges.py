@@ -27,7 +27,6 @@ __all__ = [
 ]
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_NO_SIZE = 1 << 62
 _HANDLE_BLOCK_BYTES = 64 * 1024
 _PIECE_BYTES = 32 * 1024 * 1024
 # KeyError is what zipfile says of a member that it does not hold.
@@ -112,19 +111,12 @@ class LocalFile(Closing):
             descriptor = os.open(path, _OPEN_FLAGS)
         except (OSError, ValueError) as error:
             raise StorageFault(_why_not_opened(error)) from None
-        try:
-            size = os.lseek(descriptor, 0, os.SEEK_END)
-        except OSError:
-            size = 0
-        if not 0 < size < _NO_SIZE:
-            # What has no length; for each file this would take three times as long.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                os.close(descriptor)
-                raise StorageFault(words_for_mode(status.st_mode))
-            size = status.st_size
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise StorageFault(words_for_mode(status.st_mode))
         self._descriptor = descriptor
-        self.size = size
+        self.size = status.st_size
         self.bytes_read = 0
 
     def close(self) -> None:
@@ -267,8 +259,6 @@ def describe_error(error: Exception) -> str:
         return error.detail
     if isinstance(error, _MISSING):
         return "no such file or directory"
-    if isinstance(error, IsADirectoryError):
-        return words_for_mode(stat.S_IFDIR)
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
         return os.strerror(error.errno).lower()
     if isinstance(error, PermissionError):

@@ -24,10 +24,7 @@ from typing import Any, NoReturn
 from mutator import Mutator
 
 from dicomframe.dicom.damage import REASONS, Damage
-from dicomframe.dicom.encodings import (
-    EXPLICIT_BIG,
-    IMPLICIT_LITTLE,
-)
+from dicomframe.dicom.encodings import EXPLICIT_BIG, IMPLICIT_LITTLE
 from dicomframe.dicom.header import Header, Learned, Parser
 from dicomframe.dicom.window import feed
 from dicomframe.inspection import Inspection

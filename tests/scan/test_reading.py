@@ -158,14 +158,6 @@ def test_what_took_the_place_of_a_file_after_listing_is_told_and_not_waited_for(
     ]
 
 
-def test_a_folder_is_told_even_where_its_file_system_gives_it_a_length(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "lseek", lambda *_: 4096)
-    with LocalFile(bytes(tmp_path)) as file, pytest.raises(StorageFault, match="is a folder"):
-        file.read(0, 16)
-
-
 def test_a_file_that_is_cut_after_listing_is_judged_as_it_is(folder: Path) -> None:
     plan = plan_read(folder)
     (folder / "3.dcm").write_bytes(make_ct(3)[:-10])
