@@ -33,7 +33,6 @@ class Batch:
     def __init__(self, schema: pa.Schema, options: ReadOptions) -> None:
         self._schema = schema
         self._batch_bytes = options.batch_bytes
-        self._unread_bytes = 0
         self._tags = [column for column in options.tags if column.name in schema.names]
         self._wants = frozenset(schema.names)
         self.wants_pixels = "pixel_data" in self._wants
@@ -49,12 +48,14 @@ class Batch:
         self._ends = array("q", [0])
 
     def lacks_memory_for(self, header: Header) -> bool:
-        """Tell whether `expect` is to come first."""
+        """Tell whether `allocate` is to come first."""
         return self.wants_pixels and self._arena is None and bool(header.pixel_length)
 
-    def expect(self, unread_bytes: int) -> None:
-        """Be told how large the files are that are still to come, this one included."""
-        self._unread_bytes = unread_bytes
+    def allocate(self, header: Header, unread_bytes: int) -> None:
+        """Get memory for the Pixel Data of a file and of others; all have so many bytes."""
+        usual = min(self._batch_bytes, unread_bytes)
+        self._arena = pa.allocate_buffer(max(usual, header.pixel_length or 0))
+        self._places = memoryview(self._arena).cast("B")
 
     def has_room_for(self, header: Header) -> bool:
         """Tell whether one more row fits; if not, `finish` first."""
@@ -117,10 +118,6 @@ class Batch:
         offset, length = header.pixel_offset, header.pixel_length
         if not length or offset is None:
             return
-        if self._arena is None:
-            usual = min(self._batch_bytes, self._unread_bytes)
-            self._arena = pa.allocate_buffer(max(usual, length))
-            self._places = memoryview(self._arena).cast("B")
         place = self._places[self._used : self._used + length]
         if header.inflated is not None:
             place[:] = header.inflated.read(offset, offset + length)

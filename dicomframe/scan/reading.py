@@ -99,9 +99,11 @@ class PartitionReader:
                         yield batch.finish()
                         is_first = False
                     if batch.lacks_memory_for(header):
-                        at = at if listed is None else files.index(listed, at)
-                        unread = None if listed is None else islice(files, at, None)
-                        batch.expect(self._likely_bytes(unread))
+                        unread_bytes = self.options.batch_bytes  # of an archive nobody knows
+                        if listed is not None:
+                            at = files.index(listed, at)
+                            unread_bytes = self._likely_bytes(islice(files, at, None))
+                        batch.allocate(header, unread_bytes)
                     batch.append(origin, header, file)
                     continue
                 except Exception as error:  # a file must never cost the job
@@ -127,14 +129,14 @@ class PartitionReader:
         for batch in self(partition, list(dict.fromkeys([*columns, "reason"]))):
             yield select_rows(batch, frame).select(list(columns))
 
-    def _likely_bytes(self, unread: Iterable[ListedFile] | None) -> int:
-        """Return how large files are, up to a batch; None stands for members of an archive."""
+    def _likely_bytes(self, unread: Iterable[ListedFile]) -> int:
+        """Return how large files are, as far as a batch reaches; of unknown size is a whole one."""
         most, total = self.options.batch_bytes, 0
-        for listed in unread or ():
+        for listed in unread:
             total += most if listed.size is None else listed.size
             if total >= most:
                 break
-        return most if unread is None else total
+        return total
 
 
 def _damage_of(failure: object) -> Damage:
