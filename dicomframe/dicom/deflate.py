@@ -42,8 +42,7 @@ class Inflated:
     def __init__(self, deflated: bytes, start: int, limits: Limits) -> None:
         most = max(_FREE_BYTES, limits.inflated_ratio * len(deflated))
         self._deflated = deflated
-        self.size = 0
-        self.trailing_bytes = 0
+        self.size = self.trailing_bytes = 0
         try:
             for piece in self._inflate():
                 self.size += len(piece)

@@ -85,6 +85,13 @@ class Entry(NamedTuple):
     encoding: Encoding
 
 
+@lru_cache(maxsize=4096)
+def make_unpack(order: ByteOrder, size: int, before: int = 0) -> Callable[[bytes, int], Any]:
+    """Return what reads a length field of `size` bytes, and ahead of it so many `before` it."""
+    form = ("<" if order == "little" else ">") + (f"{before}s" if before else "")
+    return struct.Struct(form + ("H" if size == 2 else "L")).unpack_from
+
+
 @lru_cache(maxsize=16384)
 def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     """Return the entry of an element whose VR is settled."""
@@ -98,8 +105,7 @@ def make_entry(tag: int, vr: str, encoding: Encoding) -> Entry:
     if encoding.explicit:
         length_at, header_bytes = (8, 12) if vr.encode() in LONG_VRS else (6, 8)
     encode = get_encoder(vr, encoding.order)
-    form = ("<" if encoding.order == "little" else ">") + ("H" if length_at == 6 else "L")
-    unpack_length: Any = struct.Struct(form).unpack_from
+    unpack_length = make_unpack(encoding.order, header_bytes - length_at)
     return Entry(kind, tag, prefix, encode, vr, length_at, header_bytes, unpack_length, encoding)
 
 

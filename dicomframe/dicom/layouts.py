@@ -39,7 +39,7 @@ class Layout:
         form, begin = "<", start
         for number, link in enumerate(links):
             slot = link.slot
-            _, head_bytes, unpack, mode, _, opened, closing, longest, _ = link.at_hand
+            _, head_bytes, unpack, mode, opened, closing, longest, _ = link.at_hand
             length = longest if unpack is None else unpack(buffer, begin)[1]
             cut = begin + head_bytes
             # what stays in the file is laid out like nothing else

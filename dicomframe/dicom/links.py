@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from dicomframe.dicom.elements import Around, Entry
+from dicomframe.dicom.elements import Around, Entry, make_unpack
 from dicomframe.dicom.values import PLAIN_ENDS
 
 
@@ -80,35 +79,53 @@ Lesson: TypeAlias = tuple[int, int, list[Part]]
 
 
 class Link:
-    """A run that stays, its JSON, and what varies behind it; then `after` comes.
+    """A run that stays, its JSON, and what varies behind it; then the links of `after` come.
 
     `parts` tells of the elements in the run; it ends with the head of the last one, which varies
-    as its `slot` tells. `members` finds them by tag, once one was asked for. `at_hand` is what
-    `follow` needs: a plain tuple, which is the fastest to take apart. `weight` is what it keeps,
-    about, in bytes.
+    as its `slot` tells. `at_hand` is all that `Trail.follow` needs as a rule: a plain tuple is the
+    fastest to take apart, and each object more must be fetched from memory first. `weight` is what
+    it keeps, about, in bytes.
     """
 
-    __slots__ = ("after", "at_hand", "members", "parts", "run", "slot", "text", "weight")
+    __slots__ = ("at_hand", "parts", "run", "slot", "text", "weight")
 
-    def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: list[Link]) -> None:
+    def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: Links) -> None:
         self.run = run
         self.parts = parts
         self.slot = slot
-        self.after = after
-        self.members: dict[int, Part] = {}
         if len(parts[-1].json) > _PART_BYTES:  # it varies, and is not needed
             parts[-1] = parts[-1]._replace(json=b"")
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
         self.weight = len(run) + 3 * len(text) + _PART_BYTES * (1 + len(parts))
-        mode, entry, length_bytes, longest = slot[:4]
+        mode, entry, size, longest = slot[:4]
         if mode >= Mode.SEQUENCE:
-            length_bytes = longest = 0  # whoever takes it looks at that
+            size = longest = 0  # whoever takes it looks at that
+        unpack = make_unpack(entry.encoding.order, size, len(run)) if size else None
         opening, closing = PLAIN_ENDS[entry.encode] if mode < Mode.VALUE else (b"", b"")
-        form = ("<" if entry.encoding.order == "little" else ">") + f"{len(run)}s"
-        form += "H" if length_bytes == 2 else "L"
-        unpack = struct.Struct(form).unpack_from if length_bytes else None
-        head, texts = (run, len(run) + length_bytes), (text, text + opening, closing)
-        self.at_hand = (*head, unpack, mode, *texts, longest, after)
+        head_bytes, opened = len(run) + size, text + opening
+        self.at_hand = run, head_bytes, unpack, mode, opened, closing, longest, after
+
+
+class Links(list[Link]):
+    """The links that are known to come next at one place.
+
+    Attributes
+    ----------
+    first : Link
+        The first of them, if there is any.
+    at_hand : tuple or None
+        What that one has at hand; None if there is none.
+    """
+
+    __slots__ = ("at_hand", "first")
+
+    def __init__(self) -> None:
+        self.at_hand: tuple[Any, ...] | None = None
+
+    def put_first(self, link: Link) -> None:
+        """Insert a link ahead of all others."""
+        self.insert(0, link)
+        self.first, self.at_hand = link, link.at_hand
 
 
 _PART_BYTES = 300

@@ -66,8 +66,7 @@ class Memo(dict[tuple[Encoding, Charset], Headers]):
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         super().__init__()
         self._most_bytes = most_bytes
-        self._bytes = 0
-        self._turn = 0
+        self._bytes = self._turn = 0
         self.forgets: list[Callable[[], None]] = []
 
     def __missing__(self, key: tuple[Encoding, Charset]) -> Headers:

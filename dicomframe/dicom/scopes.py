@@ -155,8 +155,7 @@ class Scopes:
         self.position = position
         self.root = DataSet(job.window.size, False, context)
         self._scope: DataSet | Sequence | None = self.root
-        self._depth = 0
-        self.elements = 0
+        self._depth = self.elements = 0
         self.disorder = False
 
     def _count(self, more: int) -> int:

@@ -9,13 +9,14 @@ the walk reads it, whatever it was learned from.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator
 from typing import TypeAlias
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.fragments import SEQUENCE_ENDS
 from dicomframe.dicom.layouts import Layout
-from dicomframe.dicom.links import Lesson, Link, Mode, Part, Slot
+from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
@@ -40,7 +41,7 @@ class Trail:
     start, position : int
         Where it began and where it stands, in the buffer; -1 if it cannot go on, whatever is
         learned.
-    links : list of Link
+    links : Links
         What is known to come next.
     passed : list of Link
         What it came along.
@@ -57,7 +58,7 @@ class Trail:
 
     def __init__(
         self,
-        links: list[Link],
+        links: Links,
         position: int,
         stop: int = -1,
         bulk: BulkWriter = NO_BULK,
@@ -83,9 +84,8 @@ class Trail:
         passed, pieces, numbers = self.passed.append, self.pieces, self._numbers.append
         (to_commas, spaces), as_value = NUMBERS_TO_JSON, Mode.VALUE
         try:
-            while links:
-                link = links[0]
-                run, head_bytes, unpack, mode, text, opened, closing, longest, after = link.at_hand
+            while (at_hand := links.at_hand) is not None:
+                run, head_bytes, unpack, mode, opened, closing, longest, after = at_hand
                 begin = position + head_bytes
                 if unpack is None:
                     found, length = buffer[position:begin], longest
@@ -98,10 +98,11 @@ class Trail:
                     if _bring_forward(links, buffer, position):
                         continue
                     break
+                link = links.first
                 passed(link)
                 position, links = begin + length, after
                 if length > longest:
-                    pieces += text, b"", self.bulk.rest(begin, length)
+                    pieces += link.text, b"", self.bulk.rest(begin, length)
                 elif mode < as_value:
                     if raw := buffer[begin:position].rstrip(b" \0"):
                         if mode:
@@ -109,25 +110,25 @@ class Trail:
                             raw = raw.translate(to_commas, spaces)
                         pieces += opened, raw, closing
                     else:
-                        pieces += text, b"", EMPTY
+                        pieces += link.text, b"", EMPTY
                 elif mode == as_value:
                     slot = link.slot
                     rest = slot.entry.encode(buffer[begin:position], slot.around.charset)
-                    pieces += text, b"", rest
+                    pieces += opened, b"", rest
                 elif mode == Mode.SILENT:
-                    pieces += text, b"", b""
+                    pieces += opened, b"", b""
                 elif mode == Mode.SEQUENCE and self._take_sequence is not None:
                     member, position = self._take_sequence(begin, link.slot)
-                    pieces += text, b"", member
+                    pieces += opened, b"", member
                     self.stops.append(position)
                 elif position < self._stop and not buffer.startswith(SEQUENCE_ENDS, position):
-                    pieces += text, b"", b","
+                    pieces += opened, b"", b","
                     links = self._first
                 elif position > len(buffer):
                     break
                 else:
                     self.position = position
-                    pieces += text, b"", b""
+                    pieces += opened, b"", b""
                     if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
@@ -159,24 +160,22 @@ class Trail:
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, None if there is none."""
-        for number, link in enumerate(self.passed):
-            if tag > link.parts[-1].tag:
-                continue
-            if not link.members:
-                link.members = {part.tag: part for part in reversed(link.parts)}
-            part = link.members.get(tag)
-            if part is None:
-                return None
-            json = self.told(number) if part is link.parts[-1] else part.json
-            return (part.text + json)[1:] or None
-        return None
+        number = bisect_left(self.passed, tag, key=lambda link: link.parts[-1].tag)
+        if number == len(self.passed):
+            return None
+        parts = self.passed[number].parts
+        part = parts[bisect_left(parts, (tag,))]
+        if part.tag != tag:
+            return None
+        json = self.told(number) if part is parts[-1] else part.json
+        return (part.text + json)[1:] or None
 
 
-def _bring_forward(links: list[Link], buffer: bytes, position: int) -> bool:
+def _bring_forward(links: Links, buffer: bytes, position: int) -> bool:
     room = len(buffer) - position
     for number, link in enumerate(links):
         if link.at_hand[1] <= room and buffer.startswith(link.run, position):
-            links.insert(0, links.pop(number))
+            links.put_first(links.pop(number))
             return True
     return False
 
@@ -186,7 +185,7 @@ class Template:
 
     Attributes
     ----------
-    links : list of Link
+    links : Links
         What a data set may begin with.
     known : dict
         What short sequences became whose items went along it, by their bytes.
@@ -201,14 +200,12 @@ class Template:
     """
 
     def __init__(self) -> None:
-        self.links: list[Link] = []
+        self.links = Links()
         self.known: dict[bytes, bytes] = {}
         self.patience = 64
-        self.places: dict[Hashable, list[Link]] = {}
+        self.places: dict[Hashable, Links] = {}
         self._layouts: list[Layout] = []
-        self._gain = 0
-        self.bytes = 0
-        self.hits = self.misses = 0
+        self.bytes = self.hits = self.misses = self._gain = 0
 
     @property
     def pays(self) -> bool:
@@ -283,15 +280,15 @@ class Template:
                 return False
         return False
 
-    def _at(self, place: Hashable | None) -> list[Link]:
+    def _at(self, place: Hashable | None) -> Links:
         """Return the links that follow at a place, to be added to."""
-        return [] if place is None else self.places.setdefault(place, [])
+        return Links() if place is None else self.places.setdefault(place, Links())
 
-    def _put(self, links: list[Link], link: Link) -> None:
+    def _put(self, links: Links, link: Link) -> None:
         """Let `link` be the first of `links`; of many the last ones are forgotten."""
         if any(other.run == link.run and other.slot.mode == link.slot.mode for other in links):
             return
-        links.insert(0, link)
+        links.put_first(link)
         self.bytes += link.weight - sum(other.weight for other in links[_MOST_LINKS:])
         del links[_MOST_LINKS:]
 
@@ -325,14 +322,14 @@ class Template:
                 links.remove(link)
                 self.bytes -= link.weight
             known, links = links, self._at(slot.place)
-            known.insert(0, Link(run[begin:cut], parts[first : at + 1], slot, links))
-            self.bytes += known[0].weight
+            known.put_first(Link(run[begin:cut], parts[first : at + 1], slot, links))
+            self.bytes += known.first.weight
             begin, first = stop, at + 1
             position = -1 if links else _skip(slot, buffer, position)
             if position < 0:
                 break
         if first:
-            self._put(links, Link(run[begin:], parts[first:], link.slot, link.after))
+            self._put(links, Link(run[begin:], parts[first:], link.slot, link.at_hand[-1]))
         return bool(first)
 
 

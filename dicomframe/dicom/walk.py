@@ -151,7 +151,8 @@ class Walk(Scopes):
         window, at, encoding = self._window, self.position, data_set.context.encoding
         is_root, bound, order = data_set is self.root, data_set.bound, encoding.order
         head = window.peek(at, 12) if at < bound else b""
-        is_over = is_root and self._only_group not in (None, read_tag(head, order) >> 16)
+        only = self._only_group
+        is_over = only is not None and is_root and read_tag(head, order) >> 16 != only
         if at >= bound or is_over:
             return self._end_data_set(data_set)
         if at + 8 > bound:
