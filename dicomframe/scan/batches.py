@@ -44,7 +44,7 @@ class Batch:
         self._columns: dict[str, list[Any]] = {name: [] for name in self._schema.names}
         self._arena: pa.Buffer | None = None
         self._places = memoryview(b"")
-        self._used = 0
+        self._used = self._told = 0
         self._ends = array("q", [0])
 
     def lacks_memory_for(self, header: Header) -> bool:
@@ -59,7 +59,8 @@ class Batch:
 
     def has_room_for(self, header: Header) -> bool:
         """Tell whether one more row fits; if not, `finish` first."""
-        if self.rows >= _BATCH_ROWS:
+        has_told_much = self._told and self._told + len(header.metadata) > self._batch_bytes
+        if has_told_much or self.rows >= _BATCH_ROWS:
             return False
         length = header.pixel_length if self.wants_pixels else None
         return not length or self._arena is None or self._used + length <= len(self._places)
@@ -79,6 +80,8 @@ class Batch:
             "metadata": header.metadata,
             "warnings": header.warnings,
         }
+        if "metadata" in self._wants:
+            self._told += len(header.metadata)
         if header.inflated is None:
             row["pixel_offset"], row["pixel_length"] = header.pixel_offset, header.pixel_length
         if "pixel_place" in self._wants and header.pixel_offset is not None:

@@ -14,7 +14,8 @@ from dicomframe.scan.tags import TagColumn
 from dicomframe.scan.transfer import DEFAULT_TRANSFER, Transfer
 
 BATCH_BYTES = 32 << 20
-"""How many bytes of Pixel Data one record batch holds, unless one value alone is larger."""
+"""How many bytes of Pixel Data one record batch holds, and how many of metadata, unless one value
+alone is larger."""
 
 Pixels = Literal["bytes", "reference", "none"]
 """How Pixel Data comes: its bytes, its place in the file, or not at all."""

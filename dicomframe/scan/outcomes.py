@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeAlias
+
+try:
+    import resource
+except ImportError:  # not on Windows, which sets no such limit
+    resource = None  # type: ignore[assignment]
 
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Header, Learned, Parser, Reading
@@ -85,7 +91,7 @@ class Outcomes:
 
         System calls, the parser and Pixel Data drive each other out of the processor's caches.
         """
-        most_at_once = _MOST_AT_ONCE if store.protocol == "file" else 1
+        most_at_once = _most_at_once() if store.protocol == "file" else 1
         opened: list[_Opened] = []
         try:
             for listed in files:
@@ -189,6 +195,16 @@ def _close(opened: list[_Opened]) -> None:
         except StorageFault:
             pass  # what was wanted of it is there
     opened.clear()
+
+
+def _most_at_once() -> int:
+    """Return how many files one thread opens; a thread for each core leaves most descriptors."""
+    if resource is None:
+        return _MOST_AT_ONCE
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return _MOST_AT_ONCE
+    return max(1, min(_MOST_AT_ONCE, allowed // 4 // (os.cpu_count() or 1)))
 
 
 _NO_HEADER = StorageFault("the file was not read")

@@ -71,8 +71,8 @@ class PartitionReader:
         Yields
         ------
         pyarrow.RecordBatch
-            At least one, perhaps without rows; 1024 rows or ``batch_bytes`` of Pixel Data at the
-            most, unless one value alone is larger.
+            At least one, perhaps without rows; 1024 rows, ``batch_bytes`` of Pixel Data and as
+            many of metadata at the most, unless one value alone is larger.
 
         Raises
         ------

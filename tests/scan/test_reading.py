@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_batches_are_cut_by_rows_and_by_bytes(
     assert found == [bytes([number]) * size for number, size in enumerate(sizes)]
 
 
+def test_batches_are_cut_by_what_metadata_takes(tmp_path: Path) -> None:
+    sizes = [400, 400, 400, 5000, 100, 100]
+    for number, size in enumerate(sizes):
+        text = element(0x00204000, "LT", "x" * size)
+        (tmp_path / f"{number}").write_bytes(make_file(element(0x00080060, "CS", "MR"), text))
+    plan = plan_read(tmp_path, npartitions=1, limits={"batch_bytes": 1500})
+    (partition,) = plan.partitions
+    batches = list(plan.reader(partition))
+    assert [batch.num_rows for batch in batches] == [2, 1, 1, 2]
+    origins = [origin for batch in batches for origin in batch["origin"].to_pylist()]
+    assert [origin[-1] for origin in origins] == list("012345")
+    (batch,) = plan.reader(partition, ["origin"])  # where it is not wanted it takes nothing
+    assert batch.num_rows == 6
+
+
 def test_a_partition_without_files_gives_one_batch_without_rows(tmp_path: Path) -> None:
     plan = plan_read(tmp_path, tags=["PatientAge"], warnings=True)
     (batch,) = plan.reader(plan.partitions[0])
@@ -225,6 +241,29 @@ def test_few_files_are_open_at_once_and_each_as_long_as_its_row_is_looked_at(
         rows += 1
     assert rows == len(opened) == 50
     assert [file for file in opened if file._descriptor >= 0] == []
+
+
+def test_the_threads_of_many_cores_leave_descriptors_to_others(
+    tmp_path: Path, opened: list[LocalFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}.dcm").write_bytes(make_ct(number))
+    plan = plan_read(tmp_path, npartitions=1)
+    (partition,) = plan.partitions
+
+    def most_open(cores: int, allowed: int) -> int:
+        opened.clear()
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        monkeypatch.setattr("resource.getrlimit", lambda _: (allowed, allowed))
+        outcomes = Outcomes(plan.reader.options, partition.stores, None, wants_pixels=False)
+        rows = outcomes.read(partition.files())
+        return max(sum(file._descriptor >= 0 for file in opened) for _ in rows)
+
+    assert most_open(cores=4, allowed=1024) == 16
+    assert most_open(cores=64, allowed=1024) == 4
+    assert most_open(cores=12, allowed=256) == 5
+    assert most_open(cores=512, allowed=64) == 1
+    assert most_open(cores=64, allowed=resource.RLIM_INFINITY) == 16
 
 
 def test_what_the_first_of_some_files_needs_is_read_of_all_of_them(tmp_path: Path) -> None:
