@@ -30,8 +30,7 @@ class Items(dict[tuple[int, Around], Template]):
 
     def __missing__(self, key: tuple[int, Around]) -> Template:
         self.memo.spend(_LONGEST_ITEM_BYTES)
-        template = self[key] = Template()
-        return template
+        return self.setdefault(key, Template())
 
     def take_sequence(
         self, buffer: bytes, size: int, bulk: BulkWriter, limits: Limits, at: int, slot: Slot

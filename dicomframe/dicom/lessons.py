@@ -133,13 +133,13 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
 
 def _take_meta_lessons(meta: FileMeta) -> Iterator[Lesson]:
     """Yield the elements of group 0002."""
-    at, start, last_tag = START + 4, START, -1
+    at, start, last_tag, uid = START + 4, START, -1, ""
     for step in meta.walk.trace or ():
         if not _is_usual(step, at, last_tag):
             return
         slot, last_tag, at = None, step.entry.tag, step.value_at + step.length
+        uid = meta.transfer_syntax if last_tag == _TRANSFER_SYNTAX else uid
         if step.entry.kind in (Kind.PLAIN, Kind.GROUP_LENGTH):
-            uid = meta.transfer_syntax if last_tag > _TRANSFER_SYNTAX else ""
             slot = _slot(Mode.SILENT, step, Place(step.entry.encoding, uid, (), last_tag, b"{"))
         yield _lesson(last_tag, start, step.cut, at, b"", b"", slot)
         start = at

@@ -258,13 +258,14 @@ class Template:
         """Add links for the elements from where `trail` stands to one behind which it is known."""
         if trail.position < 0 or self.bytes > _MOST_BYTES:
             return False
-        links, run_at = trail.links, trail.position
+        links, run_at, at = trail.links, trail.position, trail.position
         parts: list[Part] = []
         for start, stop, elements in lessons:
-            if start < trail.position:
+            if start < at:
                 continue
-            if not parts and start > run_at:
-                return False
+            if start > at:
+                return False  # what lies between is not for templates
+            at = stop
             parts += elements
             _, _, field, _, json, slot = parts[-1]
             tells_place = b'"BulkDataURI":' in json

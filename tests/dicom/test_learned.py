@@ -174,6 +174,43 @@ def test_group_length_that_is_longer_than_the_limit_is_left_out_by_a_template_to
     assert header.template is not None
 
 
+CLASS, INSTANCE, SYNTAX, IMPLEMENTATION, VERSION = (
+    element(0x00020002, "UI", "1.2.840.10008.5.1.4.1.1.7"),
+    element(0x00020003, "UI", "1.2.3.4"),
+    element(0x00020010, "UI", JPEG_UID),
+    element(0x00020012, "UI", "1.2.276.0"),
+    element(0x00020013, "SH", "WRITER_1"),
+)
+
+
+def make_named(number: int, name: str, *meta: bytes) -> bytes:
+    return make_file(
+        element(0x00080018, "UI", f"1.2.3.{number}"),
+        element(0x00080060, "CS", "CT" if number % 2 else "MR"),
+        element(0x00100010, "PN", name),
+        element(0x0020000E, "UI", "1.2.3"),
+        element(0x7FE00010, "OB", bytes(8)),
+        meta=b"".join(meta),
+    )
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_group_0002_out_of_order_is_no_lesson(at: int, read: Any) -> None:
+    meta = [CLASS, INSTANCE, SYNTAX, IMPLEMENTATION, VERSION]
+    meta[at : at + 2] = meta[at + 1], meta[at]
+    names = ("Doe^Jane", "Roe^Janes", "Poe^J")
+    assert count_fitting([make_named(n, names[n % 3], *meta) for n in range(24)], read) == 0
+
+
+def test_a_transfer_syntax_that_comes_late_says_nothing_of_files_without_one(read: Any) -> None:
+    other = element(0x00020012, "UI", "1.2.276.1")
+    usual = [make_named(n, "Doe", CLASS, SYNTAX, IMPLEMENTATION, VERSION) for n in range(4)]
+    varied = [make_named(n, "Doe", CLASS, SYNTAX, other, VERSION) for n in range(4)]
+    late = make_named(4, "Doe", CLASS, IMPLEMENTATION, SYNTAX, VERSION)
+    without = [make_named(n, "Doe", CLASS, IMPLEMENTATION, VERSION) for n in range(4)]
+    assert count_fitting([*usual, *varied, late, *without], read) > 4
+
+
 def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def frames(number: int, *, delimited: bool) -> bytes:
         return sequence(
