@@ -152,7 +152,7 @@ class Scopes:
         self._window, self._bulk, self._observer = job
         self._limits = job.window.limits
         self.trace: list[Step] | None = None
-        self.position = position
+        self.position = self._start = position
         self.root = DataSet(job.window.size, False, context)
         self._scope: DataSet | Sequence | None = self.root
         self._depth = self.elements = 0
@@ -161,7 +161,8 @@ class Scopes:
     def _count(self, more: int) -> int:
         """Return how many elements there are with so many more."""
         if self.elements + more > self._limits.elements:
-            raise too_large("elements", self._limits.elements, self.position)
+            # of where it was noticed nobody is to know: that changes with how much is at hand
+            raise too_large("elements", self._limits.elements, self._start)
         return self.elements + more
 
     def _open_sequence(self, sequence: Sequence, start: int) -> None:

@@ -71,8 +71,6 @@ class Walk(Scopes):
             try:
                 self._step(self._scope)
             except NotAtHand as wanted:
-                if isinstance(self._scope, DataSet):
-                    self._count(len(self._scope.members))
                 yield from self._window.fill(self.position, wanted.stop)
             if self._fragmented is not None:
                 yield from self._take_fragments(*self._fragmented)
@@ -112,6 +110,7 @@ class Walk(Scopes):
             return
         if self._is_plain and self.pixels is None and self.trace is None:
             self._run_plain(scope)
+        self._count(len(scope.members))
         self._take_element(scope)
 
     def _run_plain(self, data_set: DataSet) -> None:

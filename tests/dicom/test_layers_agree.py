@@ -72,8 +72,17 @@ SLOTS = (
     Slot(0x0040A160, ("UT", "UN"), (b"a long text ", b"b" * 60, b"c" * 300)),
     Slot(0x00420011, ("OB", "OW", "UN"), (bytes(20), bytes(1024), bytes(1026), b"x" * 2000)),
 )
+META_SLOTS = (
+    Slot(0x00020001, ("OB",), (b"\0\1", b"\0\2")),
+    Slot(0x00020002, ("UI",), (b"1.2.840.10008.5.1.4.1.1.7\0", b"1.2.840.10008.5.1.4.1.1.2\0")),
+    Slot(0x00020003, ("UI",), (b"1.2.3.4\0", b"1.2.3.5\0", b"1.2.3.46")),
+    Slot(0x00020012, ("UI",), (b"1.2.276.0\0", b"1.2.276.1\0", b"1.2.276.10")),
+    Slot(0x00020013, ("SH",), (b"WRITER_1", b"WRITER_2", b"WRITER_10 ")),
+    Slot(0x00020016, ("AE",), (b"SCP ", b"STORE ", b"")),
+)
 PLACES_OF_SEQUENCES = (0x00081140, 0x00091140, 0x00280000 | 0x9110, 0x52009229)
 PIXELS = (0x7FE00008, 0x7FE00010)
+FAULTS = ("drop", "twice", "swap", "swap", "stray", "zeros", "padding")
 
 
 class SeriesBuilder:
@@ -85,6 +94,8 @@ class SeriesBuilder:
             (EXPLICIT_LITTLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
         )
         self._uid = random.choice((b"1.2.3\0", b"1.2.4\0"))
+        self._meta = self._draw_meta()
+        self._own_fault = random.choice((*[""] * 14, *FAULTS)), random.random()
         self._slots = self._draw_slots(random.randint(2, 10))
         self._sequences = {
             tag: self._draw_shape(1)
@@ -92,6 +103,19 @@ class SeriesBuilder:
         }
         self._pixels = random.choice(("none", "native", "native", "fragments", "float"))
         self._most_values = random.choice((1, 2, 3))
+
+    def _draw_meta(self) -> list[Slot]:
+        """Return what group 0002 holds; a writer that errs does so in all its files."""
+        random = self._random
+        syntax = Slot(0x00020010, ("UI",), (self._encoding.uid.encode(),))
+        slots = [*META_SLOTS[:3], syntax, *META_SLOTS[3:]]
+        slots = [slot for slot in slots if random.random() < 0.95]
+        if random.random() < 0.15 and len(slots) > 1:
+            at = random.randrange(1, len(slots))
+            slots[at - 1], slots[at] = slots[at], slots[at - 1]
+        if random.random() < 0.05 and slots:
+            slots.insert(random.randint(0, len(slots)), random.choice(slots))
+        return slots
 
     def _draw_slots(self, count: int) -> list[tuple[Slot, str]]:
         random = self._random
@@ -154,16 +178,17 @@ class SeriesBuilder:
             return element(0x7FE00010, "OB", body, encoding=encoding, length=UNDEFINED)
         return b""
 
-    def build(self) -> bytes:
-        """Return the next file: one of the series, or one with a fault of its own."""
-        random, encoding = self._random, self._encoding
-        parts = {slot.tag: self._put(slot, vr) for slot, vr in self._slots}
-        parts[0x0020000E] = element(0x0020000E, "UI", self._uid, encoding=encoding)
-        for tag, shape in self._sequences.items():
-            parts[tag] = self._sequence(tag, shape, encoding)
-        elements = [parts[tag] for tag in sorted(parts)] + [self._pixel_data()]
-        fault = random.choice((*[""] * 6, "drop", "twice", "swap", "stray", "zeros", "padding"))
-        at = random.randrange(len(elements))
+    def _group_0002(self) -> bytes:
+        random = self._random
+        if random.random() < 0.05:
+            return random.choice((b"", file_meta(""), file_meta(EXPLICIT_BIG_UID)))
+        values = [(slot, random.choice(slot.values[: self._most_values])) for slot in self._meta]
+        group = b"".join([element(slot.tag, slot.vrs[0], value) for slot, value in values])
+        return element(0x00020000, "UL", len(group)) + group
+
+    def _break(self, elements: list[bytes], fault: str, place: float) -> None:
+        """Put a fault into the elements of a file, so far from the first one to the last."""
+        random, at = self._random, int(place * len(elements))
         if fault == "drop":
             del elements[at]
         elif fault == "twice":
@@ -175,12 +200,20 @@ class SeriesBuilder:
         elif fault == "zeros":
             elements.append(bytes(random.choice((1, 4, 7, 8, 200))))
         elif fault == "padding":
-            elements.append(element(0xFFFCFFFC, "OB", bytes(4), encoding=encoding))
-        title = element(0x00020016, "AE", random.choice((b"SCP ", b"STORE ", b"")))
-        meta = file_meta(encoding.uid, title)
-        if random.random() < 0.05:
-            meta = random.choice((b"", file_meta(""), file_meta(EXPLICIT_BIG_UID)))
-        data = make_file(*elements, meta=meta)
+            elements.append(element(0xFFFCFFFC, "OB", bytes(4), encoding=self._encoding))
+
+    def build(self) -> bytes:
+        """Return the next file: one of the series, or one with a fault of its own."""
+        random, encoding = self._random, self._encoding
+        parts = {slot.tag: self._put(slot, vr) for slot, vr in self._slots}
+        parts[0x0020000E] = element(0x0020000E, "UI", self._uid, encoding=encoding)
+        for tag, shape in self._sequences.items():
+            parts[tag] = self._sequence(tag, shape, encoding)
+        elements = [parts[tag] for tag in sorted(parts)] + [self._pixel_data()]
+        self._break(elements, *self._own_fault)
+        if random.random() < 0.4:
+            self._break(elements, random.choice(FAULTS), random.random())
+        data = make_file(*elements, meta=self._group_0002())
         if random.random() < 0.08:
             data = data[: random.randint(1, len(data))]
         return data

@@ -322,6 +322,22 @@ def test_other_limits_than_those_learned_with_are_kept(read: Any) -> None:
         assert small.metadata == read(data, limits=limits).metadata
 
 
+@pytest.mark.parametrize("end", [b"", b"\x10", element(0x00100010, "PN", "Doe", length=99)])
+def test_too_many_elements_are_told_alike_however_much_is_at_hand(end: bytes, read: Any) -> None:
+    names = [element(0x00400000 | number << 4, "LO", "x" * 30) for number in range(1, 90)]
+    items = sequence(0x0040A730, *(item(element(0x00080100, "SH", "code")) for _ in range(9)))
+    data = make_file(*names[:60], items, *names[60:]) + end
+    told = set()
+    for first_read_bytes in range(160, 6000, 130):
+        learned = Learned()
+        learned.first_read_bytes = first_read_bytes
+        with pytest.raises(Damage) as found:
+            read(data, learned=learned, limits=Limits(elements=70))
+        told.add((found.value.reason, found.value.offset))
+    assert len(told) == 1
+    assert told.pop()[0] == "too_large"
+
+
 def test_first_read_follows_the_headers(read: Any) -> None:
     learned = Learned()
     large = make_slice(1, element(0x00420010, "ST", "x" * 60_000))

@@ -30,6 +30,7 @@ CHARSETS = (
     b"\\ISO 2022 IR 87 ",
     b"KLINGON ",
 )
+_LONGEST_NEIGHBOUR_BYTES = 100_000
 
 
 class Place(NamedTuple):
@@ -147,10 +148,13 @@ class Mutator:
 
     def choose_neighbours(self) -> None:
         """Take the next files from a few groups alone, as a folder holds a few series."""
-        self._groups = self._random.sample(self._all_groups, 12)
+        self._groups = [list(group) for group in self._random.sample(self._all_groups, 12)]
 
     def next_file(self) -> bytes:
-        """Return one file, whole or changed up to four times."""
+        """Return one file, whole or changed up to four times.
+
+        Some of those changed become neighbours: one writer makes the same mistake in all its files.
+        """
         random = self._random
         group = random.choice(self._groups)
         data = random.choice(group)
@@ -159,6 +163,8 @@ class Mutator:
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             if len(data) > 8:
                 data = random.choice(self._kinds)(data)
+        if random.random() < 0.2 and len(data) < _LONGEST_NEIGHBOUR_BYTES:
+            group.append(data)
         return data
 
     def _place(self, data: bytes, *, deep: bool = True) -> Place | None:
