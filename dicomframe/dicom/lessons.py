@@ -29,6 +29,7 @@ START = 128
 """Where a file with a preamble begins to say something."""
 
 _TRANSFER_SYNTAX = 0x00020010
+_LAST_META_TAG = 0x0002FFFF
 _CLASS = 0x00080016
 """What kind of object a file holds: a template may know many, each by links of its own."""
 _LAST_TAG = 1 << 32
@@ -82,7 +83,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
             return
         # in a syntax that is not declared, the first element tells by its length how it is read
         is_settled = encoding.explicit and (not declared or encoding_of(declared) == encoding)
-        place = Place(encoding, uid, (), -1, b"{")
+        place = Place(encoding, uid, (), _LAST_META_TAG, b"{")  # in order, all elements together
     encoding, uid, noted, last_tag, comma = place
     context = Context(encoding)
     walk = Walk(Job(window), at, context)

@@ -72,6 +72,7 @@ SLOTS = (
     Slot(0x0040A160, ("UT", "UN"), (b"a long text ", b"b" * 60, b"c" * 300)),
     Slot(0x00420011, ("OB", "OW", "UN"), (bytes(20), bytes(1024), bytes(1026), b"x" * 2000)),
 )
+BEFORE_META = Slot(0x00010010, ("LO",), (b"NOBODY", b"SOMEBODY"))
 META_SLOTS = (
     Slot(0x00020001, ("OB",), (b"\0\1", b"\0\2")),
     Slot(0x00020002, ("UI",), (b"1.2.840.10008.5.1.4.1.1.7\0", b"1.2.840.10008.5.1.4.1.1.2\0")),
@@ -97,6 +98,8 @@ class SeriesBuilder:
         self._meta = self._draw_meta()
         self._own_fault = random.choice((*[""] * 14, *FAULTS)), random.random()
         self._slots = self._draw_slots(random.randint(2, 10))
+        if random.random() < 0.05:
+            self._slots.append((BEFORE_META, "LO"))
         self._sequences = {
             tag: self._draw_shape(1)
             for tag in random.sample(PLACES_OF_SEQUENCES, random.randint(0, 2))
@@ -211,7 +214,7 @@ class SeriesBuilder:
             parts[tag] = self._sequence(tag, shape, encoding)
         elements = [parts[tag] for tag in sorted(parts)] + [self._pixel_data()]
         self._break(elements, *self._own_fault)
-        if random.random() < 0.4:
+        if random.random() < 0.3:
             self._break(elements, random.choice(FAULTS), random.random())
         data = make_file(*elements, meta=self._group_0002())
         if random.random() < 0.08:

@@ -211,6 +211,19 @@ def test_a_transfer_syntax_that_comes_late_says_nothing_of_files_without_one(rea
     assert count_fitting([*usual, *varied, late, *without], read) > 4
 
 
+def test_what_stands_before_group_0002_by_its_tag_is_found(read: Any) -> None:
+    learned, owner = Learned(), element(0x00010010, "LO", "NOBODY")
+    for number in range(12):
+        data = make_slice(number)
+        at = data.index(element(0x00080018, "UI", f"1.2.3.{number}"))
+        data = data[:at] + owner + element(0x00011001, "LO", f"{number}") + data[at:]
+        header, plain = read(data, learned=learned), read(data)
+        assert header.metadata == plain.metadata
+        for tag in (0x00010010, 0x00011001, 0x00020010, 0x00080018, 0x00100010):
+            assert header.find(tag) == plain.find(tag)
+        assert plain.find(0x00011001) is not None
+
+
 def test_items_of_a_sequence_are_learned(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def frames(number: int, *, delimited: bool) -> bytes:
         return sequence(
