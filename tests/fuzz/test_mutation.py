@@ -1,4 +1,4 @@
-"""A short run of the fuzzer; `mutation.py` beside it runs as long as one likes."""
+"""Short runs of the fuzzers; `mutation.py` and `series.py` run as long as one likes."""
 
 from __future__ import annotations
 
@@ -24,3 +24,11 @@ def test_fuzzer_uses_templates_and_breaks_files_in_every_way() -> None:
         assert f"{reason} " in told
     by_template = int(told.split("headers by template: ")[1].split()[0])
     assert by_template > 150
+
+
+def test_layers_agree_on_series_of_writers_that_err() -> None:
+    command = [sys.executable, str(FUZZER.with_name("series.py")), "--series", "60", "--seed", "21"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "broken promises: 0" in done.stdout
+    assert int(done.stdout.split("by template: ")[1].split()[0]) > 100
