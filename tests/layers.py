@@ -11,6 +11,14 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.header import Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 
+ALL_LIMITS = (
+    DEFAULT_LIMITS,
+    Limits(inline_binary_bytes=12, inline_text_bytes=6),
+    Limits(nesting_depth=1, elements=30),
+    Limits(inline_binary_bytes=2, inline_text_bytes=1, nesting_depth=2),
+)
+"""The usual ones, and some that made-up files pass."""
+
 
 def outcome(data: bytes, **options: Any) -> tuple[Any, ...]:
     """Return all that can be learned of a file but its warnings."""

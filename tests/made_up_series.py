@@ -69,10 +69,10 @@ SLOTS = (
     Slot(0x00101001, ("PN", "UN"), NAMES),
     Slot(0x00101030, ("DS", "UN"), DECIMALS),
     Slot(0x00180050, ("DS", "UN"), (b"1.5 ", b"1.25", b"1.50\\2", b"abc ", b"")),
+    Slot(0x00189073, ("FD",), FLOATS),
     Slot(
         0x00189306, ("FD",), (bytes(8), b"\0\0\0\0\0\0\xf0\x3f", b"\0\0\0\0\0\0\xf0\x7f", b"abcd")
     ),
-    Slot(0x00189073, ("FD",), FLOATS),
     Slot(0x00200011, ("IS", "UN"), INTEGERS),
     Slot(0x00200013, ("IS",), (b"1 ", b"12", b"123 ", b"1A")),
     Slot(0x00200052, ("UI",), UIDS),
@@ -232,3 +232,12 @@ class SeriesBuilder:
         if random.random() < 0.08:
             data = data[: random.randint(1, len(data))]
         return data
+
+
+def make_series(random: Random, fewest: int, most: int) -> list[bytes]:
+    """Return the files of one to three series of so many files each, one behind the other."""
+    files = []
+    for _ in range(random.choice((1, 1, 2, 3))):
+        builder = SeriesBuilder(random)
+        files += [builder.build() for _ in range(random.randint(fewest, most))]
+    return files

@@ -87,7 +87,7 @@ class Entry(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def make_unpack(order: ByteOrder, size: int, before: int = 0) -> Callable[[bytes, int], Any]:
-    """Return what reads a length field of `size` bytes, and ahead of it so many `before` it."""
+    """Return what unpacks `before` bytes, if any, and the length field of `size` behind them."""
     form = ("<" if order == "little" else ">") + (f"{before}s" if before else "")
     return struct.Struct(form + ("H" if size == 2 else "L")).unpack_from
 

@@ -11,8 +11,8 @@ import pytest
 from at_hand import read
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from layers import check_layers
-from made_up_series import SeriesBuilder
+from layers import ALL_LIMITS, check_layers
+from made_up_series import SeriesBuilder, make_series
 
 from dicomframe.dicom.encodings import (
     EXPLICIT_BIG,
@@ -36,14 +36,6 @@ FIRST = element(0x00080060, "CS", "MR")
 SERIES = element(0x0020000E, "UI", "1.2.3")
 
 
-ALL_LIMITS = (
-    DEFAULT_LIMITS,
-    Limits(inline_binary_bytes=12, inline_text_bytes=6),
-    Limits(nesting_depth=1, elements=30),
-    Limits(inline_binary_bytes=2, inline_text_bytes=1, nesting_depth=2),
-)
-
-
 @pytest.mark.parametrize("limits", ALL_LIMITS, ids=["default", "inline", "nesting", "tiny"])
 @settings(
     max_examples=150,
@@ -55,10 +47,7 @@ ALL_LIMITS = (
 )
 @given(random=st.randoms(use_true_random=False))
 def test_layers_agree_on_made_up_series(limits: Limits, random: Random) -> None:
-    files = []
-    for _ in range(random.choice((1, 1, 2, 3))):
-        builder = SeriesBuilder(random)
-        files += [builder.build() for _ in range(random.randint(3, 8))]
+    files = make_series(random, 3, 8)
     random.shuffle(files)
     check_layers(files, limits)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
-from mutator import Mutator
+from mutator import LONGEST_FILE_BYTES, Mutator
 
 from dicomframe.dicom.damage import REASONS, Damage
 from dicomframe.dicom.encodings import EXPLICIT_BIG, IMPLICIT_LITTLE
@@ -45,7 +45,6 @@ FORGET_EVERY = 400
 
 COSTLY = ("bomb_", "items_1", "fragments_1", "nested_10000")
 PROBES = (0x00020010, 0x00080000, 0x00080005, 0x00080060, 0x00091001, 0x00100010, 0x7FE00010)
-LONGEST_FILE_BYTES = 100_000
 
 
 @dataclass

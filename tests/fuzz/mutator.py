@@ -30,7 +30,7 @@ CHARSETS = (
     b"\\ISO 2022 IR 87 ",
     b"KLINGON ",
 )
-_LONGEST_NEIGHBOUR_BYTES = 100_000
+LONGEST_FILE_BYTES = 100_000
 
 
 class Place(NamedTuple):
@@ -163,7 +163,7 @@ class Mutator:
         for _ in range(random.choice((1, 1, 1, 2, 4))):
             if len(data) > 8:
                 data = random.choice(self._kinds)(data)
-        if random.random() < 0.2 and len(data) < _LONGEST_NEIGHBOUR_BYTES:
+        if random.random() < 0.2 and len(data) < LONGEST_FILE_BYTES:
             group.append(data)
         return data
 
