@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.elements import Around, Context
-from dicomframe.dicom.fragments import ITEM, SEQUENCE_ENDS, UNDEFINED
+from dicomframe.dicom.fragments import ITEM
 from dicomframe.dicom.lessons import take_item_lessons
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.links import Slot
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import DataSet, Job, Sequence
 from dicomframe.dicom.template import Template, Trail
-from dicomframe.dicom.values import UnfitValue
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
 
 _LONGEST_ITEM_BYTES = 8192
-_LONGEST_KNOWN_BYTES = 256
-_MOST_PATIENCE = 256
 
 
 class Items(dict[tuple[int, Around], Template]):
@@ -32,10 +29,12 @@ class Items(dict[tuple[int, Around], Template]):
         self.memo.spend(_LONGEST_ITEM_BYTES)
         return self.setdefault(key, Template())
 
-    def take_sequence(
+    def walk_sequence(
         self, buffer: bytes, size: int, bulk: BulkWriter, limits: Limits, at: int, slot: Slot
     ) -> tuple[bytes, int]:
         """Return the member of a sequence in the root of a data set, and where it ends.
+
+        Or nothing and -1, if it is not at hand.
 
         Parameters
         ----------
@@ -48,41 +47,14 @@ class Items(dict[tuple[int, Around], Template]):
         limits : Limits
             How far to go.
         at : int
-            Where the length field of the sequence begins.
+            Where the first item of the sequence begins.
         slot : Slot
             What is known of it.
-
-        Raises
-        ------
-        UnfitValue
-            It is not at hand.
         """
-        around, entry = slot.around, slot.entry
-        length = entry.unpack_length(buffer, at)[0]
-        start = at + slot.length_bytes
-        stop = len(buffer) if length == UNDEFINED else start + length
-        template = self[entry.tag, around]
-        raw = buffer[start:stop] if template.patience and length <= _LONGEST_KNOWN_BYTES else b""
-        if (member := template.known.get(raw)) is not None and len(raw) == length:
-            template.patience = min(template.patience + 4, _MOST_PATIENCE)
-            return member, stop
-        trail = Trail(template.links, start, stop)
-        if start < stop and trail.follow(buffer):
-            position = trail.position
-            if length == UNDEFINED:
-                stop = position if buffer.startswith(SEQUENCE_ENDS, position) else -1
-            if position == stop:
-                member = b'%b,"Value":[%b]}' % (entry.prefix, b"".join(trail.pieces))
-                if raw:
-                    template.patience -= 1
-                    self.memo.remember(template.known, raw, member, 256)
-                return member, position + (8 if length == UNDEFINED else 0)
         job = Job(Window(buffer, 0, size, limits), bulk)
-        walk = ItemWalk(self, job, start - entry.header_bytes, around.context())
+        walk = ItemWalk(self, job, at - slot.entry.header_bytes, slot.around.context())
         walk.take()
-        if not walk.root.members:
-            raise UnfitValue
-        return walk.root.members[0], walk.position
+        return (walk.root.members[0], walk.position) if walk.root.members else (b"", -1)
 
 
 class ItemWalk(Walk):
@@ -114,15 +86,13 @@ class ItemWalk(Walk):
         if not template.match(trail, self._window.buffer):
             return trail
         end = trail.passed[-1].slot
-        depth = self._depth + end.depth
-        elements = self.elements + end.elements + 1
+        depth, elements = self._depth + end.depth, self.elements + end.elements + 1
         stop = base + trail.position
         if stop > sequence.bound or depth > limits.nesting_depth or elements > limits.elements:
             trail.position = -1
             return trail
         sequence.items.append(b"".join(trail.pieces))
-        self.elements = elements
-        self.position = stop
+        self.elements, self.position = elements, stop
         return None
 
     def _end_data_set(self, data_set: DataSet) -> None:

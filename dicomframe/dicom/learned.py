@@ -14,7 +14,7 @@ from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import Job
-from dicomframe.dicom.template import Template, Trail
+from dicomframe.dicom.template import Nested, Template, Trail
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
 
@@ -94,7 +94,7 @@ class Learned:
         if not self.has_templates or len(head) // 8 >= limits.elements:
             return None  # elements are not counted here
         if self._last is not None:
-            trail = Trail(self._last.links, START, -1, bulk)
+            trail = Trail(self._last.links, START, bulk)
             if self._last.take_at_once(trail, head, 1):
                 return trail
         if not (hint := self._hint(head, _SERIES)):
@@ -112,8 +112,8 @@ class Learned:
             template = self._find(self._hint(head, _MODEL))
             if not template.pays:
                 return None
-        take_sequence = partial(self.items.take_sequence, head, size, bulk, limits)
-        trail = Trail(template.links, START, -1, bulk, take_sequence)
+        known = Nested(self.items, partial(self.items.walk_sequence, head, size, bulk, limits))
+        trail = Trail(template.links, START, bulk, known)
         before, is_known = template.bytes, template.match(trail, head)
         if not is_known and template.pays:
             with suppress(Damage):  # the walk will tell of it
@@ -121,7 +121,7 @@ class Learned:
                 is_known = template.learn(trail, head, lessons)
         self._count(template.bytes - before)
         if is_known and heir is not None:
-            again = Trail(heir.links, START, -1, bulk, take_sequence)
+            again = Trail(heir.links, START, bulk, known)
             heir.learn(again, head, repeat_lessons(trail, head))
             self._count(heir.bytes)
         return trail if is_known else None
@@ -140,11 +140,12 @@ class Learned:
             self._bytes -= dropped.bytes + _TEMPLATE_BYTES
 
     def _hint(self, head: bytes, tag: bytes) -> bytes:
-        """Return what looks like an element of `tag`, which is first looked for where it was."""
-        at = self._hints_at.get(tag, START)
-        if not head.startswith(tag, at):
-            at = self._hints_at[tag] = head.find(tag, START)
+        """Return what looks like an element of `tag`, looked for from the first place it had."""
+        first = self._hints_at.get(tag, len(head))
+        if (at := head.find(tag, first)) < 0:
+            at = head.find(tag, START)
         if not 0 <= at <= len(head) - 8:
             return b""
+        self._hints_at[tag] = min(at, first)
         length = head[at + (6 if head[at + 4] > _LONGEST_VALUE_BYTES else 4)]  # a VR is letters
         return head[at : at + 8 + length]

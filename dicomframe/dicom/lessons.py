@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
@@ -20,7 +21,6 @@ from dicomframe.dicom.limits import UNBOUNDED, Limits
 from dicomframe.dicom.links import Lesson, Mode, Part, Slot
 from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
-from dicomframe.dicom.text import DEFAULT_CHARSET
 from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import Window
@@ -70,7 +70,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     Damage
         What the walk raises.
     """
-    place = trail.passed[-1].slot.place if trail.passed else None
+    place = trail.passed[trail.outline()[-2]].slot.place if trail.passed else None
     at, is_settled = trail.position, True
     if not isinstance(place, Place) or place.tag >> 16 == 2:
         meta = file_meta_of(window.buffer)
@@ -115,10 +115,10 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
             varies = varies and entry.vr == "UL"
         elif kind == Kind.SEQUENCE:
             mode, varies = Mode.SEQUENCE, varies and entry.encoding is encoding
-        elif kind == Kind.PLAIN and told.startswith(entry.prefix):
-            text, told = text + entry.prefix, told[len(entry.prefix) :]
-        else:
+        elif kind != Kind.PLAIN or not told.startswith(entry.prefix):
             varies, noted = False, tuple(context.noted.items())
+        prefix_bytes = len(entry.prefix)
+        text, told = text + told[:prefix_bytes], told[prefix_bytes:]
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
             longest = window.limits.most_inline_bytes(entry.vr)
@@ -168,7 +168,7 @@ def _slot(mode: int, step: Step, place: Place | None, longest: int = UNBOUNDED) 
 
 
 _NOTHING = make_entry(0, "UN", EXPLICIT_LITTLE)
-_END = Slot(Mode.END, _NOTHING, 0, 0, Around(EXPLICIT_LITTLE, DEFAULT_CHARSET, False))
+_END = Slot(Mode.END, _NOTHING, 0, 0, Context(EXPLICIT_LITTLE).around(EXPLICIT_LITTLE))
 
 
 def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
@@ -176,15 +176,17 @@ def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
 
     What varied among those becomes part of the runs of another template, where it may not.
     """
-    start, stops = START, iter(trail.stops)
-    for number, link in enumerate(trail.passed):
+    start, stops = START, iter(trail.sequences)
+    for number, behind in pairwise(trail.outline()):
+        link = trail.passed[number]
         (*parts, tail), slot = link.parts, link.slot
         cut = stop = start + len(link.run)
         if slot.mode == Mode.SEQUENCE:
-            stop = next(stops)
+            _, _, stop = next(stops)
         elif slot.mode < Mode.PIXELS:
             stop = cut + slot.length_bytes + slot.entry.unpack_length(buffer, cut)[0]
-        yield start, stop, [*parts, tail._replace(field=stop - cut, json=trail.told(number))]
+        json = trail.told(number, behind)
+        yield start, stop, [*parts, tail._replace(field=stop - cut, json=json)]
         start = stop
 
 

@@ -98,7 +98,7 @@ class Link:
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])
         self.weight = len(run) + 3 * len(text) + _PART_BYTES * (1 + len(parts))
         mode, entry, size, longest = slot[:4]
-        if mode >= Mode.SEQUENCE:
+        if mode > Mode.SEQUENCE:
             size = longest = 0  # whoever takes it looks at that
         unpack = make_unpack(entry.encoding.order, size, len(run)) if size else None
         opening, closing = PLAIN_ENDS[entry.encode] if mode < Mode.VALUE else (b"", b"")
@@ -126,6 +126,15 @@ class Links(list[Link]):
         """Insert a link ahead of all others."""
         self.insert(0, link)
         self.first, self.at_hand = link, link.at_hand
+
+    def bring_forward(self, buffer: bytes, position: int) -> bool:
+        """Let the link be the first whose run is at `position`; tell whether there is one."""
+        room = len(buffer) - position
+        for number, link in enumerate(self):
+            if link.at_hand[1] <= room and buffer.startswith(link.run, position):
+                self.put_first(self.pop(number))
+                return True
+        return False
 
 
 _PART_BYTES = 300

@@ -74,12 +74,12 @@ class Memo(dict[tuple[Encoding, Charset], Headers]):
         table = self[key] = Headers(key[0], self)
         return table
 
-    def remember(self, known: dict[bytes, bytes], raw: bytes, told: bytes, most: int = 32) -> None:
-        """Keep what a value became; among `most` others every fourth time only.
+    def remember(self, known: dict[bytes, bytes], raw: bytes, told: bytes) -> None:
+        """Keep what a value became; among 32 others every fourth time only.
 
         So a value that comes again and again is soon kept, and one that never does costs little.
         """
-        if len(known) >= most:
+        if len(known) >= 32:
             self._turn = self._turn + 1 & 3
             if self._turn:
                 return

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
-from dicomframe.dicom.fragments import SEQUENCE_ENDS
+from dicomframe.dicom.elements import Around
+from dicomframe.dicom.fragments import SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
@@ -26,15 +27,25 @@ _LONGEST_BYTES = 16 << 10  # what is longer is copied more dearly than followed
 _MOST_LAYOUTS = 8
 _LEAST_GAIN = -32
 
-TakeSequence: TypeAlias = Callable[[int, Slot], tuple[bytes, int]]
-"""Returns the member of the sequence whose length field is at a place, and where it ends; raises
-`UnfitValue` where they are not at hand."""
+
+class Nested(NamedTuple):
+    """Hold what is known of the data sets that are nested in that of a file.
+
+    Attributes
+    ----------
+    items : Mapping
+        Templates of their items, by the tag and what is around them.
+    walk : Callable
+        Returns the member of the sequence whose first item begins at a place in the buffer, and
+        where it ends; nothing if it is not at hand.
+    """
+
+    items: Mapping[tuple[int, Around], Template]
+    walk: Callable[[int, Slot], tuple[bytes, int]]
 
 
 class Trail:
     """Hold how far a data set has gone along the links of a template.
-
-    Or all items of a sequence that begin before `stop`; in these no sequence is left to others.
 
     Attributes
     ----------
@@ -44,34 +55,29 @@ class Trail:
     links : Links
         What is known to come next.
     passed : list of Link
-        What it came along.
+        What it came along, in items too.
     pieces : list of bytes
         The JSON so far, three for each link passed: its text, plain text, and what comes behind.
-    stops : list of int
-        Where the sequences ended that it passed.
+    sequences : list of tuple of int
+        Which links are those of items, sequence by sequence: the first, and the first behind
+        them; and where the sequence ended.
     bulk : BulkWriter
         Tells of values that stay in the file.
     """
 
-    __slots__ = ("_first", "_numbers", "_stop", "_take_sequence", "bulk", "links", "passed",
-                 "pieces", "position", "start", "stops")  # fmt: skip
+    __slots__ = ("_known", "_numbers", "bulk", "links", "passed", "pieces", "position",
+                 "sequences", "start")  # fmt: skip
 
     def __init__(
-        self,
-        links: Links,
-        position: int,
-        stop: int = -1,
-        bulk: BulkWriter = NO_BULK,
-        take_sequence: TakeSequence | None = None,
+        self, links: Links, position: int, bulk: BulkWriter = NO_BULK, known: Nested | None = None
     ) -> None:
-        self.links = self._first = links
+        self.links = links
         self.start = self.position = position
-        self._stop = stop
         self.bulk = bulk
-        self._take_sequence = take_sequence
+        self._known = known
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
-        self.stops: list[int] = []
+        self.sequences: list[tuple[int, int, int]] = []
         self._numbers: list[bytes] = []
 
     def follow(self, buffer: bytes) -> bool:
@@ -80,7 +86,13 @@ class Trail:
         `position` is then behind the run of that link. Text and numbers are taken for plain as
         they are met, and looked at all together in the end.
         """
-        links, position = self.links, self.position
+        while (is_over := self._follow(buffer)) is None:
+            pass  # a sequence was walked
+        return is_over
+
+    def _follow(self, buffer: bytes) -> bool | None:
+        """Go on up to a sequence whose items differ from those known, and walk it: None then."""
+        links, position, stop, sequence = self.links, self.position, -1, None
         passed, pieces, numbers = self.passed.append, self.pieces, self._numbers.append
         (to_commas, spaces), as_value = NUMBERS_TO_JSON, Mode.VALUE
         try:
@@ -95,7 +107,7 @@ class Trail:
                     except struct.error:
                         found = None
                 if found != run:
-                    if _bring_forward(links, buffer, position):
+                    if links.bring_forward(buffer, position):
                         continue
                     break
                 link = links.first
@@ -117,25 +129,41 @@ class Trail:
                     pieces += opened, b"", rest
                 elif mode == Mode.SILENT:
                     pieces += opened, b"", b""
-                elif mode == Mode.SEQUENCE and self._take_sequence is not None:
-                    member, position = self._take_sequence(begin, link.slot)
-                    pieces += opened, b"", member
-                    self.stops.append(position)
-                elif position < self._stop and not buffer.startswith(SEQUENCE_ENDS, position):
-                    pieces += opened, b"", b","
-                    links = self._first
+                elif mode == Mode.SEQUENCE and self._known is not None:
+                    pieces += opened, b"", b',"Value":['
+                    sequence = len(self.passed), len(self._numbers), begin, link
+                    first = self._known.items[link.slot.entry.tag, link.slot.around].links
+                    stop, position, links = position, begin, first
                 elif position > len(buffer):
                     break
-                else:
+                elif position < stop and not buffer.startswith(SEQUENCE_ENDS, position):
+                    pieces += opened, b"", b","  # another item
+                    links = first
+                elif sequence is None:
                     self.position = position
                     pieces += opened, b"", b""
                     if not are_plain(pieces[1::3], self._numbers):
                         self._encode_again()
                     return True
-        except (UnfitValue, struct.error):
+                elif position == stop or stop - sequence[2] == UNDEFINED:
+                    pieces += opened, b"", b"]}"
+                    position += 0 if position == stop else 8  # its delimiter
+                    self.sequences.append((sequence[0], len(self.passed), position))
+                    links, stop, sequence = sequence[-1].at_hand[-1], -1, None
+                else:
+                    break
+        except UnfitValue:
             position = -1
-        self.links, self.position = links, position
-        return False
+        if sequence is None or self._known is None:
+            self.links, self.position = links, position
+            return False
+        number, count, begin, link = sequence
+        del self.passed[number:], pieces[3 * number - 3 :], self._numbers[count:]
+        told, self.position = self._known.walk(begin, link.slot)
+        pieces += link.text, b"", told[len(link.slot.entry.prefix) :]
+        self.links = link.at_hand[-1]
+        self.sequences.append((number, number, self.position))
+        return None if told else False
 
     def _encode_again(self) -> None:
         """Encode one by one what was taken for plain."""
@@ -153,31 +181,31 @@ class Trail:
         can_hold_them = slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
         return can_hold_them and buffer.startswith(b"\xff\xff\xff\xff", self.position)
 
-    def told(self, number: int) -> bytes:
-        """Return what the value behind a link became that was passed."""
-        told = b"".join(self.pieces[3 * number : 3 * number + 3])
+    def outline(self) -> list[int]:
+        """Return which of the links passed are not those of items, and how many there are."""
+        numbers = list(range(len(self.passed) + 1))
+        for first, behind, _ in reversed(self.sequences):
+            del numbers[first:behind]
+        return numbers
+
+    def told(self, number: int, behind: int) -> bytes:
+        """Return what the value behind a link became that was passed; `behind` comes next."""
+        told = b"".join(self.pieces[3 * number : 3 * behind])
         return told[len(self.passed[number].text) :]
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, None if there is none."""
-        number = bisect_left(self.passed, tag, key=lambda link: link.parts[-1].tag)
-        if number == len(self.passed):
+        *numbers, end = self.outline()
+        at = bisect_left(numbers, tag, key=lambda number: self.passed[number].parts[-1].tag)
+        if at == len(numbers):
             return None
+        number, behind = (*numbers, end)[at : at + 2]
         parts = self.passed[number].parts
         part = parts[bisect_left(parts, (tag,))]
         if part.tag != tag:
             return None
-        json = self.told(number) if part is parts[-1] else part.json
+        json = self.told(number, behind) if part is parts[-1] else part.json
         return (part.text + json)[1:] or None
-
-
-def _bring_forward(links: Links, buffer: bytes, position: int) -> bool:
-    room = len(buffer) - position
-    for number, link in enumerate(links):
-        if link.at_hand[1] <= room and buffer.startswith(link.run, position):
-            links.put_first(links.pop(number))
-            return True
-    return False
 
 
 class Template:
@@ -187,22 +215,16 @@ class Template:
     ----------
     links : Links
         What a data set may begin with.
-    known : dict
-        What short sequences became whose items went along it, by their bytes.
     places : dict
         The links that are known to follow at a place.
     bytes : int
         What it keeps, about.
-    patience : int
-        How many sequences may still differ from all of those before it is no longer looked.
     hits, misses : int
         Data sets that went along it, and those that differed in more than values.
     """
 
     def __init__(self) -> None:
         self.links = Links()
-        self.known: dict[bytes, bytes] = {}
-        self.patience = 64
         self.places: dict[Hashable, Links] = {}
         self._layouts: list[Layout] = []
         self.bytes = self.hits = self.misses = self._gain = 0
@@ -222,7 +244,8 @@ class Template:
         self.hits += is_known
         self.misses += not is_known
         self._gain -= 1
-        is_plain = is_known and not trail.stops and trail.position - trail.start <= _LONGEST_BYTES
+        length = trail.position - trail.start
+        is_plain = is_known and not trail.sequences and length <= _LONGEST_BYTES
         if is_plain and self._gain >= _LEAST_GAIN and not self.hits & 3:  # now and then
             self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
             self.bytes += 2 * self._layouts[0].length

@@ -11,6 +11,7 @@ from dicomframe.dicom import learned as learned_module
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
 from dicomframe.dicom.header import FIRST_READ_BYTES, Header, Learned, Parser
+from dicomframe.dicom.items import Items
 from dicomframe.dicom.lessons import START
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.memo import Memo
@@ -381,7 +382,7 @@ def test_a_sequence_that_the_first_read_cuts_off_is_no_lesson(read: Any) -> None
             assert read(data, learned=learned).metadata == read(data).metadata
 
 
-def test_a_sequence_that_is_known_by_its_bytes_is_one_only_if_it_is_whole(read: Any) -> None:
+def test_a_sequence_is_known_only_if_it_is_whole(read: Any) -> None:
     def make(number: int) -> bytes:
         code = item(element(0x00080100, "SH", f"CODE{number % 3}"))
         return make_file(
@@ -406,13 +407,35 @@ def test_a_sequence_that_is_known_by_its_bytes_is_one_only_if_it_is_whole(read: 
     assert by_template.value.args == plain.value.args
 
 
-def test_a_sequence_that_never_comes_again_is_soon_not_looked_for(read: Any) -> None:
+@pytest.mark.parametrize("delimited", [False, True])
+def test_a_sequence_whose_items_are_alike_is_soon_no_longer_walked(
+    read: Any, monkeypatch: pytest.MonkeyPatch, delimited: bool
+) -> None:
+    walked: list[int] = []
+    walk = Items.walk_sequence
+
+    def walk_and_count(self: Items, *of: Any) -> Any:
+        walked.append(of[-2])
+        return walk(self, *of)
+
+    monkeypatch.setattr(Items, "walk_sequence", walk_and_count)
     learned = Learned()
-    for number in range(150):
-        code = item(element(0x00080100, "SH", f"CODE{number:04}"))
-        data = make_slice(number, sequence(0x00400555, code))
-        assert read(data, learned=learned).metadata == read(data).metadata
-    assert [len(template.known) for template in learned.items.values()] == [64]
+    for number in range(40):
+        name = element(0x00100010, "PN", f"M\xfcller={number:04}")  # not plain
+        items = [item(element(0x00080100, "SH", f"{number:04}"), name) for _ in range(number % 3)]
+        many = [
+            sequence(0x00400555, *items, item(name), delimited=delimited),
+            sequence(0x00400610, item(element(0x00400512, "LO", f"{number:03}"))),
+            element(0x00450010, "LO", str(number)),
+        ]
+        data = make_slice(number, *many)
+        header, plain = read(data, learned=learned), read(data)
+        assert header.metadata == plain.metadata
+        for tag in (0x00200013, 0x00400555, 0x00400610, 0x00450010):
+            assert header.find(tag) == plain.find(tag)
+        if number == 20:
+            walked.clear()
+    assert walked == []
 
 
 def test_a_long_value_that_varies_is_not_kept(read: Any) -> None:
