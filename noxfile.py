@@ -48,7 +48,8 @@ def core(session: nox.Session) -> None:
     session.run("python", "-c", NO_ENGINE)
     others = ["tests/stores", "tests/clusters", "tests/sinks"]
     others += [f"tests/backends/{engine}" for engine in ENGINES]
-    run_pytest(session, wheel, "tests", *(f"--ignore={other}" for other in others))
+    ignored = (f"--ignore={other}" for other in others)
+    run_pytest(session, wheel, "tests", *ignored, "-n", "2", "--dist", "loadfile")
 
 
 @nox.session
@@ -68,7 +69,7 @@ def backend(session: nox.Session, engine: str) -> None:
 def stores(session: nox.Session) -> None:
     """Test both engines against real servers of S3 and HDFS, which are fetched once."""
     wheel = build_wheel(session)
-    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli,catalog]", "pytest-xdist")
+    session.install(*TEST, f"{wheel}[s3,hdfs,spark,java,dask,cli,catalog]")
     run_pytest(session, wheel, "tests/stores", "-n", "2", "--dist", "loadscope")
 
 
@@ -78,7 +79,7 @@ def sinks(session: nox.Session) -> None:
     wheel = build_wheel(session)
     extras = "elasticsearch,opensearch,solr,hbase,spark,java,dask,cli,catalog"
     client = "elasticsearch<9"  # of the version of the node, which starts on Java 17
-    session.install(*TEST, f"{wheel}[{extras}]", client, "distributed", "pytest-xdist")
+    session.install(*TEST, f"{wheel}[{extras}]", client, "distributed")
     session.run("python", "-m", "servers.fetching", env={"PYTHONPATH": "tests"})
     run_pytest(session, wheel, "tests/sinks", "-n", "2", "--dist", "loadgroup")
 
