@@ -94,7 +94,9 @@ META_SLOTS = (
     Slot(0x00020013, ("SH",), (b"WRITER_1", b"WRITER_2", b"WRITER_10 ")),
     Slot(0x00020016, ("AE",), (b"SCP ", b"STORE ", b"")),
 )
-PLACES_OF_SEQUENCES = (0x00081140, 0x00091140, 0x00280000 | 0x9110, 0x52009229)
+PRIVATE_SEQUENCE = 0x2001105F  # a sequence by what pydicom knows of this creator
+CREATOR = Slot(0x20010010, ("LO",), (b"Philips Imaging DD 001", b"NOBODY"))
+PLACES_OF_SEQUENCES = (0x00081140, 0x00091140, 0x00289110, PRIVATE_SEQUENCE, 0x52009229)
 FAULTS = ("drop", "twice", "swap", "swap", "stray", "zeros", "padding")
 
 
@@ -116,6 +118,8 @@ class SeriesBuilder:
             tag: self._draw_shape(1)
             for tag in random.sample(PLACES_OF_SEQUENCES, random.randint(0, 2))
         }
+        if PRIVATE_SEQUENCE in self._sequences:
+            self._slots.append((CREATOR, "LO"))
         self._pixels = random.choice(("none", "native", "native", "fragments", "float"))
         self._most_values = random.choice((1, 2, 3, 16))
 
@@ -145,10 +149,11 @@ class SeriesBuilder:
         inner = self._draw_shape(depth + 1) if depth < 3 and random.random() < 0.4 else None
         return {
             "slots": self._draw_slots(random.randint(1, 4)),
-            "delimited": random.random() < 0.5,
+            "delimited": random.choice(((False,), (True,), (False, True))),
             "items_delimited": random.random() < 0.5,
             "inner": inner,
             "unknown": random.random() < 0.15,
+            "fault": random.choice((*[""] * 8, "stray", "lie")),
         }
 
     def _put(self, slot: Slot, vr: str) -> bytes:
@@ -164,6 +169,7 @@ class SeriesBuilder:
     def _sequence(self, tag: int, shape: dict[str, Any], encoding: Encoding) -> bytes:
         random = self._random
         kept, self._encoding = self._encoding, encoding
+        delimited = random.choice(shape["delimited"])
         if shape["unknown"] and encoding.explicit:
             self._encoding = IMPLICIT_LITTLE
         items = []
@@ -174,9 +180,16 @@ class SeriesBuilder:
             if random.random() < 0.1:
                 random.shuffle(body)
             items.append(item(*body, delimited=shape["items_delimited"], encoding=self._encoding))
-        whole = sequence(tag, *items, delimited=shape["delimited"], encoding=self._encoding)
+        fault = shape["fault"] if random.random() < 0.5 else ""
+        if fault == "stray":
+            items.insert(random.randint(0, len(items)), random.choice((ITEM_END, SEQUENCE_END)))
+        whole = sequence(tag, *items, delimited=delimited, encoding=self._encoding)
+        if fault == "lie":
+            body = b"".join(items)
+            length = max(0, len(body) + random.choice((-8, 8, *(-len(each) for each in items))))
+            whole = element(tag, "SQ", body, encoding=self._encoding, length=length)
         if self._encoding != encoding:
-            body, length = whole[8:], UNDEFINED if shape["delimited"] else None
+            body, length = whole[8:], UNDEFINED if delimited else None
             whole = element(tag, "UN", body, encoding=encoding, length=length)
         self._encoding = kept
         return whole

@@ -52,7 +52,8 @@ class Items(dict[tuple[int, Around], Template]):
             What is known of it.
         """
         job = Job(Window(buffer, 0, size, limits), bulk)
-        walk = ItemWalk(self, job, at - slot.entry.header_bytes, slot.around.context())
+        context = Context(*slot.around, noted=dict(slot.place.noted) if slot.place else {})
+        walk = ItemWalk(self, job, at - slot.entry.header_bytes, context)
         walk.take()
         return (walk.root.members[0], walk.position) if walk.root.members else (b"", -1)
 

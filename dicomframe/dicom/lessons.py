@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
 from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
 from dicomframe.dicom.encodings import (
     AVAILABLE_SYNTAX,
     DEFLATED_UIDS,
     EXPLICIT_LITTLE,
-    Encoding,
     encoding_of,
     tell_syntax,
 )
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import UNBOUNDED, Limits
-from dicomframe.dicom.links import Lesson, Mode, Part, Slot
+from dicomframe.dicom.links import Lesson, Mode, Part, Place, Slot
 from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
@@ -36,30 +34,6 @@ _LAST_TAG = 1 << 32
 _MOST_NOTED = 256
 
 
-class Place(NamedTuple):
-    """All of what stood before in a file that decides how the rest is read.
-
-    Attributes
-    ----------
-    encoding : Encoding
-        Of the data set, or of group 0002.
-    uid : str
-        The transfer syntax.
-    noted : tuple
-        What later elements depend on, as `Context.noted` has it.
-    tag : int
-        The last element.
-    comma : bytes
-        What comes before the next member.
-    """
-
-    encoding: Encoding
-    uid: str
-    noted: tuple[tuple[int, tuple[int, bytes]], ...]
-    tag: int
-    comma: bytes
-
-
 def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
 
@@ -72,7 +46,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     """
     place = trail.passed[trail.outline()[-2]].slot.place if trail.passed else None
     at, is_settled = trail.position, True
-    if not isinstance(place, Place) or place.tag >> 16 == 2:
+    if place is None or place.tag >> 16 == 2:
         meta = file_meta_of(window.buffer)
         if not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
             return
@@ -117,13 +91,14 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
             mode, varies = Mode.SEQUENCE, varies and entry.encoding is encoding
         elif kind != Kind.PLAIN or not told.startswith(entry.prefix):
             varies, noted = False, tuple(context.noted.items())
-        prefix_bytes = len(entry.prefix)
-        text, told = text + told[:prefix_bytes], told[prefix_bytes:]
+        text, told = text + told[: len(entry.prefix)], told[len(entry.prefix) :]
         if varies:
             here = Place(encoding, uid, noted, tag, comma)
             longest = window.limits.most_inline_bytes(entry.vr)
             # what is left out has no limit
             slot = _slot(mode, step, here, UNBOUNDED if mode == Mode.SILENT else longest)
+            if kind == Kind.SEQUENCE and step.length == UNDEFINED:  # else it may be no sequence
+                slot, cut = slot._replace(length_bytes=0, longest=UNDEFINED), step.value_at
         yield _lesson(tag, at, cut, stop, text, told, slot)
         last_tag, at, is_settled = tag, stop, True
     if at == window.size == head_bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any, NamedTuple, TypeAlias
 
 from dicomframe.dicom.elements import Around, Entry, make_unpack
+from dicomframe.dicom.encodings import Encoding
 from dicomframe.dicom.values import PLAIN_ENDS
 
 
@@ -17,6 +17,30 @@ class Mode:
     """
 
     TEXT, NUMBERS, VALUE, SILENT, SEQUENCE, PIXELS, END = range(7)
+
+
+class Place(NamedTuple):
+    """All of what stood before in a file that decides how the rest is read.
+
+    Attributes
+    ----------
+    encoding : Encoding
+        Of the data set, or of group 0002.
+    uid : str
+        The transfer syntax.
+    noted : tuple
+        What later elements depend on, as `Context.noted` has it.
+    tag : int
+        The last element.
+    comma : bytes
+        What comes before the next member.
+    """
+
+    encoding: Encoding
+    uid: str
+    noted: tuple[tuple[int, tuple[int, bytes]], ...]
+    tag: int
+    comma: bytes
 
 
 class Slot(NamedTuple):
@@ -34,7 +58,7 @@ class Slot(NamedTuple):
         A longer value stays in the file; where the length stays, the length.
     around : Around
         What the value depends on besides its bytes.
-    place : object
+    place : Place or None
         Where the data set stands behind it: links learned at equal places serve each other.
         None if they must not.
     elements, depth : int
@@ -46,7 +70,7 @@ class Slot(NamedTuple):
     length_bytes: int
     longest: int
     around: Around
-    place: Hashable | None = None
+    place: Place | None = None
     elements: int = 0
     depth: int = 0
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.elements import Around
 from dicomframe.dicom.fragments import SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.layouts import Layout
-from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Slot
+from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Place, Slot
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
@@ -225,7 +225,7 @@ class Template:
 
     def __init__(self) -> None:
         self.links = Links()
-        self.places: dict[Hashable, Links] = {}
+        self.places: dict[Place | None, Links] = {}
         self._layouts: list[Layout] = []
         self.bytes = self.hits = self.misses = self._gain = 0
 
@@ -304,7 +304,7 @@ class Template:
                 return False
         return False
 
-    def _at(self, place: Hashable | None) -> Links:
+    def _at(self, place: Place | None) -> Links:
         """Return the links that follow at a place, to be added to."""
         return Links() if place is None else self.places.setdefault(place, Links())
 

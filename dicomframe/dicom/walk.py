@@ -9,6 +9,7 @@ the last two raise `NotAtHand`, having changed nothing, and are called again whe
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name
@@ -88,13 +89,11 @@ class Walk(Scopes):
         member only if all of it is.
         """
         trace = self.trace = []
-        try:
+        with suppress(NotAtHand):
             self._take_element(self.root)
             self.trace = None
             while self._scope not in (self.root, None) and self._fragmented is None:
                 self._step(self._scope)
-        except NotAtHand:
-            pass
         return trace[0] if trace else None
 
     def trace_all(self) -> list[Step] | None:

@@ -438,6 +438,32 @@ def test_a_sequence_whose_items_are_alike_is_soon_no_longer_walked(
     assert walked == []
 
 
+@pytest.mark.parametrize("creator", ["Philips Imaging DD 001", "NOBODY"])
+@pytest.mark.parametrize("delimited", [(False,), (True,), (False, True)])
+def test_a_private_sequence_without_a_vr_is_what_the_walk_takes_it_for(
+    read: Any, creator: str, delimited: tuple[bool, ...]
+) -> None:
+    def make(number: int) -> bytes:
+        code = element(0x00080100, "SH", f"{number:04}", encoding=IMPLICIT_LITTLE)
+        more = element(0x00080104, "LO", "x" * (number % 5), encoding=IMPLICIT_LITTLE)
+        one = item(code, *[more] * (number % 2), encoding=IMPLICIT_LITTLE)
+        is_delimited = delimited[number // 2 % len(delimited)]
+        elements = [(0x00080005, "CS", "ISO_IR 100"), (0x0020000E, "UI", "1.2.3")]
+        elements += [(0x00200013, "IS", str(number)), (0x20010010, "LO", creator)]
+        return make_file(
+            *(element(*each, encoding=IMPLICIT_LITTLE) for each in elements),
+            sequence(
+                0x2001105F,
+                *[one] * (1 + number % 3),
+                delimited=is_delimited,
+                encoding=IMPLICIT_LITTLE,
+            ),
+            transfer_syntax=IMPLICIT_LITTLE_UID,
+        )
+
+    assert count_fitting([make(number) for number in range(40)], read) >= 20
+
+
 def test_a_long_value_that_varies_is_not_kept(read: Any) -> None:
     learned = Learned()
     for number in range(8):

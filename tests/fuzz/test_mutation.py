@@ -27,7 +27,7 @@ def test_fuzzer_uses_templates_and_breaks_files_in_every_way() -> None:
 
 
 def test_layers_agree_on_series_of_writers_that_err() -> None:
-    command = [sys.executable, str(FUZZER.with_name("series.py")), "--series", "60", "--seed", "21"]
+    command = [sys.executable, str(FUZZER.with_name("series.py")), "--series", "80", "--seed", "21"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "broken promises: 0" in done.stdout
