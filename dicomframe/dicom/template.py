@@ -65,7 +65,7 @@ class Trail:
         Tells of values that stay in the file.
     """
 
-    __slots__ = ("_known", "_numbers", "bulk", "links", "passed", "pieces", "position",
+    __slots__ = ("_known", "_numbers", "_outline", "bulk", "links", "passed", "pieces", "position",
                  "sequences", "start")  # fmt: skip
 
     def __init__(
@@ -79,6 +79,7 @@ class Trail:
         self.pieces: list[bytes] = []
         self.sequences: list[tuple[int, int, int]] = []
         self._numbers: list[bytes] = []
+        self._outline: list[int] = []
 
     def follow(self, buffer: bytes) -> bool:
         """Go on as far as links are known; tell whether the last one ends the data set.
@@ -194,17 +195,17 @@ class Trail:
         return told[len(self.passed[number].text) :]
 
     def find(self, tag: int) -> bytes | None:
-        """Return the member of `tag`, None if there is none."""
-        *numbers, end = self.outline()
-        at = bisect_left(numbers, tag, key=lambda number: self.passed[number].parts[-1].tag)
-        if at == len(numbers):
+        """Return the member of `tag` in a data set that came to its end, None if there is none."""
+        passed, end = self.passed, len(self.passed)
+        numbers = self._outline = self._outline or self.outline()  # asked for each column
+        at = bisect_left(numbers, tag, 0, len(numbers) - 1, key=lambda at: passed[at].parts[-1].tag)
+        if numbers[at] == end:
             return None
-        number, behind = (*numbers, end)[at : at + 2]
-        parts = self.passed[number].parts
+        parts = passed[numbers[at]].parts
         part = parts[bisect_left(parts, (tag,))]
         if part.tag != tag:
             return None
-        json = self.told(number, behind) if part is parts[-1] else part.json
+        json = self.told(*numbers[at : at + 2]) if part is parts[-1] else part.json
         return (part.text + json)[1:] or None
 
 

@@ -461,7 +461,9 @@ def test_a_private_sequence_without_a_vr_is_what_the_walk_takes_it_for(
             transfer_syntax=IMPLICIT_LITTLE_UID,
         )
 
-    assert count_fitting([make(number) for number in range(40)], read) >= 20
+    is_torn = creator == "NOBODY" and len(delimited) > 1  # a sequence now, and then bytes
+    fitting = count_fitting([make(number) for number in range(40)], read)
+    assert fitting >= (20 if is_torn else 30)
 
 
 def test_a_long_value_that_varies_is_not_kept(read: Any) -> None:
