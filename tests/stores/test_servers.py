@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -121,7 +122,12 @@ def test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         "    print(server.endpoint, flush=True)\n"
         "    signal.pause()\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TMPDIR": str(tmp_path)},  # what it cannot remove any more
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert parent.stdout is not None
     port = int(parent.stdout.readline().rpartition(":")[2])
     assert is_listening(port)
