@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -130,16 +131,32 @@ class Batch:
 
     def finish(self) -> pa.RecordBatch:
         """Return the rows as a record batch, and begin another."""
-        arrays = [
-            self._pixel_array(column) if name == "pixel_data" else pa.array(column, field.type)
-            for field, (name, column) in zip(self._schema, self._columns.items(), strict=True)
-        ]
+        arrays = [self._array(field, self._columns[field.name]) for field in self._schema]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         self._clear()
         return batch
 
+    def _array(self, field: pa.Field, column: list[Any]) -> pa.Array:
+        if field.name == "metadata":
+            return _metadata_array(column)
+        if field.name == "pixel_data":
+            return self._pixel_array(column)
+        return pa.array(column, field.type)
+
     def _pixel_array(self, has_pixels: list[bool | None]) -> pa.Array:
-        validity = pa.array(has_pixels, pa.bool_()).buffers()[0]
         data = pa.py_buffer(b"") if self._arena is None else self._arena.slice(0, self._used)
-        buffers = [validity, pa.py_buffer(self._ends), data]
+        buffers = [_validity(has_pixels), pa.py_buffer(self._ends), data]
         return pa.Array.from_buffers(pa.large_binary(), self.rows, buffers)
+
+
+def _metadata_array(told: list[bytes | None]) -> pa.Array:
+    """Return what the parser told, which is UTF-8: it is copied once and not looked at again."""
+    pieces = [each or b"" for each in told]
+    ends = array("i", accumulate(map(len, pieces), initial=0))
+    buffers = [_validity(told), pa.py_buffer(ends), pa.py_buffer(b"".join(pieces))]
+    return pa.Array.from_buffers(pa.string(), len(told), buffers)
+
+
+def _validity(values: list[Any]) -> pa.Buffer | None:
+    """Return the bitmap that tells which of them are not None; None if all are."""
+    return pa.array([None if each is None else True for each in values], pa.bool_()).buffers()[0]
