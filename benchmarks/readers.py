@@ -173,10 +173,10 @@ def main() -> None:
     found = measure(headers, arguments.turns)
     text = f"{describe()}\n\n### Metadata alone\n\n{report(found, REFERENCE, BARE)}"
     if pixels:
-        first, *_ = (way.name for way in pixel_ways())
         costs: dict[str, Costs] = {}
         for name, case in pixels.items():  # so that the memory of batches serves the next ones
             costs |= measure({name: case}, arguments.turns)
+        first, *_ = next(iter(costs.values()))
         text += f"\n\n### Metadata and Pixel Data\n\n{report(costs, first, BARE_PIXELS)}"
     print(text)
     if arguments.document:

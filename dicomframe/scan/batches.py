@@ -131,7 +131,8 @@ class Batch:
 
     def finish(self) -> pa.RecordBatch:
         """Return the rows as a record batch, and begin another."""
-        arrays = [self._array(field, self._columns[field.name]) for field in self._schema]
+        pairs = zip(self._schema, self._columns.values(), strict=True)
+        arrays = [self._array(field, column) for field, column in pairs]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
         self._clear()
         return batch
