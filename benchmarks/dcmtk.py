@@ -102,8 +102,9 @@ def _bundle(paths: tuple[str, ...]) -> tuple[str, int]:
 
 
 def _data_set(path: str) -> bytes:
-    """Return the data set of a file up to Pixel Data."""
+    """Return the data set of a file up to Pixel Data, all of it if there is none."""
     data = Path(path).read_bytes()
     header = feed(Parser().read(len(data), ""), lambda start, stop: data[start:stop])
     begin = 144 + int.from_bytes(data[140:144], "little")  # behind group 0002
-    return data[begin : data.rfind(b"\xe0\x7f\x10\0", 0, header.pixel_offset)]
+    pixels = b"" if header.pixel_offset is None else b"\xe0\x7f\x10\0"
+    return data[begin : data.rfind(pixels, 0, header.pixel_offset)]
