@@ -37,13 +37,15 @@ PROBES = (0x00020000, 0x00020010, 0x00020016, 0x00080000, 0x00080005, 0x00091001
 def check_layers(files: list[bytes], limits: Limits = DEFAULT_LIMITS, rounds: int = 2) -> int:
     """Read all files again and again by each layer; return how often a template was used."""
     expected = [outcome(data, limits=limits) for data in files]
-    memo, templates = Learned(templates=False), Learned()
+    memo, templates, cut = Learned(templates=False), Learned(), Learned()
     for data, told in zip(files, expected, strict=True):
         assert outcome(data, limits=limits, warnings=True) == told
     for _ in range(rounds):
-        for data, told in zip(files, expected, strict=True):
+        for number, (data, told) in enumerate(zip(files, expected, strict=True)):
             assert outcome(data, limits=limits, learned=memo) == told
             assert outcome(data, limits=limits, learned=templates) == told
+            cut.first_read_bytes = 160 + 61 * number % 1500  # many a header goes on behind it
+            assert outcome(data, limits=limits, learned=cut) == told
     return sum(_fits_template(data, limits, templates) for data in files)
 
 

@@ -153,6 +153,7 @@ class SeriesBuilder:
             "items_delimited": random.random() < 0.5,
             "inner": inner,
             "unknown": random.random() < 0.15,
+            "icons": random.random() < 0.08,
             "fault": random.choice((*[""] * 8, "stray", "lie")),
         }
 
@@ -177,6 +178,8 @@ class SeriesBuilder:
             body = [self._put(slot, vr) for slot, vr in shape["slots"]]
             if shape["inner"] is not None and random.random() < 0.9:
                 body.append(self._sequence(0x00400275, shape["inner"], self._encoding))
+            if shape["icons"] and random.random() < 0.4:
+                body.append(self._fragments())
             if random.random() < 0.1:
                 random.shuffle(body)
             items.append(item(*body, delimited=shape["items_delimited"], encoding=self._encoding))
@@ -200,11 +203,12 @@ class SeriesBuilder:
             return element(0x7FE00010, "OW", bytes(random.choice((8, 8, 10))), encoding=encoding)
         if self._pixels == "float":
             return element(0x7FE00008, "OF", bytes(random.choice((8, 16))), encoding=encoding)
-        if self._pixels == "fragments":
-            fragments = [item(b"abcd") for _ in range(random.randint(1, 3))]
-            body = b"".join((item(), *fragments, SEQUENCE_END))
-            return element(0x7FE00010, "OB", body, encoding=encoding, length=UNDEFINED)
-        return b""
+        return self._fragments() if self._pixels == "fragments" else b""
+
+    def _fragments(self) -> bytes:
+        fragments = [item(b"abcd") for _ in range(self._random.randint(1, 3))]
+        body = b"".join((item(), *fragments, SEQUENCE_END))
+        return element(0x7FE00010, "OB", body, encoding=self._encoding, length=UNDEFINED)
 
     def _group_0002(self) -> bytes:
         random = self._random

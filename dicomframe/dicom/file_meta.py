@@ -36,14 +36,12 @@ class FileMeta(NamedTuple):
     ----------
     has_preamble : bool
         Whether the file begins with 128 bytes and ``DICM``.
-    has_group : bool
-        Whether there is a group 0002.
     walk : Walk
-        The walk over it, which ends where the data set begins.
+        The walk over group 0002, which ends where the data set begins; its trace is empty if there
+        is no such group.
     """
 
     has_preamble: bool
-    has_group: bool
     walk: Walk
 
     @property
@@ -82,7 +80,7 @@ def read_file_meta(job: Job) -> Reading[FileMeta]:
         yield from walk.run()
     if walk.position >= window.size:
         raise truncated("the file ends with group 0002 and holds no data set", walk.position)
-    return FileMeta(has_preamble, encoding is not None, walk)
+    return FileMeta(has_preamble, walk)
 
 
 def file_meta_of(head: bytes) -> FileMeta:
@@ -138,7 +136,7 @@ def settle_encoding(
         raise malformed("the data set does not begin with a data element", start)
     if not meta.has_preamble:
         observer.add("no_preamble", 0, "d")
-    if not meta.has_group:
+    if not meta.walk.trace:
         observer.add("no_file_meta", 0, "d")
     if declared not in (None, written):
         observer.add("transfer_syntax_mismatch", 0x00020010)

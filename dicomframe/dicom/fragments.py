@@ -53,10 +53,8 @@ def walk_fragments(window: Window, position: int, bound: int, tag: int) -> Readi
     Damage
         ``truncated``, ``malformed`` or ``too_large``.
     """
-    name, at = tag_name(tag), position
+    name, at, table, odd = tag_name(tag), position, (position, position), False
     starts: list[int] = []
-    table = (position, position)
-    odd = False
     while True:
         if at + 8 > bound:
             raise _cut_off(name, at, bound, window.size)

@@ -21,7 +21,7 @@ from dicomframe.dicom.observer import Observer
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Reading, Request, Window, feed
+from dicomframe.dicom.window import NotAtHand, Reading, Request, Window, feed
 
 __all__ = ["FIRST_READ_BYTES", "Header", "Learned", "Parser", "Reading"]
 
@@ -110,9 +110,7 @@ class Parser:
         Damage
             The file is no sound DICOM file.
         """
-        head = yield self.first_range(size)
-        begun = self.begin(head, size, origin)
-        return begun if isinstance(begun, Header) else (yield from begun)
+        return (yield from self._begin_with(b"", self.first_range(size)[1], size, origin))
 
     def first_range(self, size: int) -> Request:
         """Return what to read of a file at first.
@@ -136,11 +134,18 @@ class Parser:
         """
         bulk, trail = BulkWriter(origin), None
         if self.learned is not None and not self.observe.is_on:
-            trail = self.learned.match(head, size, bulk, self.limits)
-            header = None if trail is None else _end(trail, head, size)
-            if header is not None:
+            try:
+                trail = self.learned.match(head, size, bulk, self.limits)
+            except NotAtHand as wanted:
+                return self._begin_with(head, wanted.stop, size, origin)
+            if trail is not None and (header := _end(trail, head, size)):
                 return self._note(header, size)
         return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
+
+    def _begin_with(self, head: bytes, stop: int, size: int, origin: str) -> Reading[Header]:
+        """Begin with the bytes up to `stop`, of which those in `head` are at hand."""
+        begun = self.begin(head + (yield len(head), stop), size, origin)
+        return begun if isinstance(begun, Header) else (yield from begun)
 
     def _note(self, header: Header, size: int) -> Header:
         """Let the next file be read as far as this one had to be."""
@@ -154,8 +159,7 @@ class Parser:
         if trail is not None and trail.has_fragments(window.buffer):
             start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
             chain = yield from walk_fragments(window, start, size, tag)
-            header = _end(trail, window.buffer, size, chain)
-            if header is not None:
+            if header := _end(trail, window.buffer, size, chain):
                 return self._note(header, size)
         observer = self.observe()
         meta = yield from read_file_meta(Job(window, bulk, observer))

@@ -34,7 +34,7 @@ class Items(dict[tuple[int, Around], Template]):
     ) -> tuple[bytes, int]:
         """Return the member of a sequence in the root of a data set, and where it ends.
 
-        Or nothing and -1, if it is not at hand.
+        Or nothing and -1, if it holds fragments.
 
         Parameters
         ----------
@@ -50,6 +50,13 @@ class Items(dict[tuple[int, Around], Template]):
             Where the first item of the sequence begins.
         slot : Slot
             What is known of it.
+
+        Raises
+        ------
+        NotAtHand
+            Not all of it is at hand.
+        Damage
+            What the walk raises.
         """
         job = Job(Window(buffer, 0, size, limits), bulk)
         context = Context(*slot.around, noted=dict(slot.place.noted) if slot.place else {})

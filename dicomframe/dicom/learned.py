@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from functools import partial
 
 from dicomframe.dicom.bulk import BulkWriter
@@ -16,7 +15,7 @@ from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import Job
 from dicomframe.dicom.template import Nested, Template, Trail
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Window
+from dicomframe.dicom.window import NotAtHand, Window
 
 FIRST_READ_BYTES = 16 << 10
 MOST_FIRST_READ_BYTES = 256 << 10
@@ -85,6 +84,11 @@ class Learned:
         """Compare a file of `size` bytes with those before, and learn from it.
 
         Return the way it went to an end; None if it is to be walked.
+
+        Raises
+        ------
+        NotAtHand
+            More of the file would tell.
         """
         if limits is not self._limits and limits != self._limits:
             self._templates.clear()
@@ -114,12 +118,20 @@ class Learned:
                 return None
         known = Nested(self.items, partial(self.items.walk_sequence, head, size, bulk, limits))
         trail = Trail(template.links, START, bulk, known)
-        before, is_known = template.bytes, template.match(trail, head)
-        if not is_known and template.pays:
-            with suppress(Damage):  # the walk will tell of it
-                lessons = take_lessons(trail, Window(head, 0, size, limits))
+        before, is_known = template.bytes, False
+        try:
+            is_known = template.match(trail, head)
+            if not is_known and template.pays:
+                lessons = take_lessons(trail, Window(head, 0, size, limits), self.walk)
                 is_known = template.learn(trail, head, lessons)
-        self._count(template.bytes - before)
+        except NotAtHand as wanted:
+            most = min(size, MOST_FIRST_READ_BYTES)
+            if wanted.stop <= most > len(head) and limits.header_bytes > MOST_FIRST_READ_BYTES:
+                raise NotAtHand(max(wanted.stop, min(4 * len(head), most))) from None
+        except Damage:
+            pass  # the walk will tell of it
+        finally:
+            self._count(template.bytes - before)
         if is_known and heir is not None:
             again = Trail(heir.links, START, bulk, known)
             heir.learn(again, head, repeat_lessons(trail, head))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
@@ -21,7 +21,7 @@ from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
 from dicomframe.dicom.walk import Walk
-from dicomframe.dicom.window import Window
+from dicomframe.dicom.window import NotAtHand, Window
 
 START = 128
 """Where a file with a preamble begins to say something."""
@@ -34,7 +34,7 @@ _LAST_TAG = 1 << 32
 _MOST_NOTED = 256
 
 
-def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
+def take_lessons(trail: Trail, window: Window, begin: Callable[..., Walk]) -> Iterator[Lesson]:
     """Yield the elements of a file from where it left a template, up to Pixel Data.
 
     They are walked as they are asked for; fewer come if it is not for templates.
@@ -43,6 +43,8 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
     ------
     Damage
         What the walk raises.
+    NotAtHand
+        They go on behind what is at hand.
     """
     place = trail.passed[trail.outline()[-2]].slot.place if trail.passed else None
     at, is_settled = trail.position, True
@@ -60,7 +62,7 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
         place = Place(encoding, uid, (), _LAST_META_TAG, b"{")  # in order, all elements together
     encoding, uid, noted, last_tag, comma = place
     context = Context(encoding)
-    walk = Walk(Job(window), at, context)
+    walk = begin(Job(window), at, context)
     walk.root.last_tag = last_tag
     for tag, (kind, raw) in noted:
         context.note(kind, tag, raw, encoding.order)
@@ -80,7 +82,9 @@ def take_lessons(trail: Trail, window: Window) -> Iterator[Lesson]:
                 pixels = _slot(Mode.PIXELS, step, None)
                 yield _lesson(tag, at, cut, step.value_at, comma, b"", pixels)
             return
-        if not (told or kind == Kind.GROUP_LENGTH) or stop > head_bytes or len(noted) > _MOST_NOTED:
+        if stop > head_bytes:
+            raise NotAtHand(stop)
+        if not (told or kind == Kind.GROUP_LENGTH) or len(noted) > _MOST_NOTED:
             return
         text, mode, slot = comma, Mode.VALUE, None
         varies, comma = is_settled and tag != _CLASS, b","

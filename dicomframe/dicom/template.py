@@ -37,7 +37,7 @@ class Nested(NamedTuple):
         Templates of their items, by the tag and what is around them.
     walk : Callable
         Returns the member of the sequence whose first item begins at a place in the buffer, and
-        where it ends; nothing if it is not at hand.
+        where it ends; nothing if it holds fragments. Raises `NotAtHand`.
     """
 
     items: Mapping[tuple[int, Around], Template]

@@ -217,20 +217,18 @@ _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 _WORD_BYTES |= {"AT": 2, "SS": 2, "US": 2, "FL": 4, "SL": 4, "UL": 4, "FD": 8, "SV": 8, "UV": 8}
 
 
+_FORMS = {"SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q", "FD": "d", "FL": "f"}
+_WRITERS = {"q": _write_wide, "Q": _write_wide, "d": _write_float, "f": _write_float}
+
+
 def _make_encoders(order: ByteOrder) -> dict[str, Encoder]:
     encoders = {"AE": _encode_title, "AT": _numbers("HH", order, _write_tag)}
     encoders |= {"DS": encode_number_text, "IS": encode_number_text, "PN": _NAMES, "UR": _URI}
     encoders |= dict.fromkeys(("AS", "CS", "DA", "DT", "TM", "UI"), _ASCII)
     encoders |= dict.fromkeys(("LO", "SH", "UC"), _TEXTS)
     encoders |= dict.fromkeys(("LT", "ST", "UT"), _LONG_TEXT)
-    for vr, form in (("SL", "i"), ("SS", "h"), ("UL", "I"), ("US", "H")):
-        encoders[vr] = _numbers(form, order)
-    for vr, form in (("SV", "q"), ("UV", "Q")):
-        encoders[vr] = _numbers(form, order, _write_wide)
-    for vr, form in (("FD", "d"), ("FL", "f")):
-        encoders[vr] = _numbers(form, order, _write_float)
-    for vr in ("OD", "OF", "OL", "OV", "OW"):
-        encoders[vr] = _words(word_bytes(vr), order)
+    encoders |= {vr: _numbers(form, order, _WRITERS.get(form, str)) for vr, form in _FORMS.items()}
+    encoders |= {vr: _words(word_bytes(vr), order) for vr in ("OD", "OF", "OL", "OV", "OW")}
     return encoders
 
 

@@ -9,7 +9,6 @@ the last two raise `NotAtHand`, having changed nothing, and are called again whe
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name
@@ -83,17 +82,20 @@ class Walk(Scopes):
         self._limits = replace(self._limits, **most)
 
     def take(self) -> Step | None:
-        """Take one element of the root with all that it holds, as far as it is at hand.
+        """Take one element of the root with all that it holds; return where it lies.
 
-        Return where it lies, None if not even that is at hand, or there is none. It has become a
-        member only if all of it is.
+        None if there is none. Fragments are left, and then it has not become a member.
+
+        Raises
+        ------
+        NotAtHand
+            What is needed of it is not at hand.
         """
         trace = self.trace = []
-        with suppress(NotAtHand):
-            self._take_element(self.root)
-            self.trace = None
-            while self._scope not in (self.root, None) and self._fragmented is None:
-                self._step(self._scope)
+        self._take_element(self.root)
+        self.trace = None
+        while self._scope not in (self.root, None) and self._fragmented is None:
+            self._step(self._scope)
         return trace[0] if trace else None
 
     def trace_all(self) -> list[Step] | None:
@@ -150,9 +152,7 @@ class Walk(Scopes):
         window, at, encoding = self._window, self.position, data_set.context.encoding
         is_root, bound, order = data_set is self.root, data_set.bound, encoding.order
         head = window.peek(at, 12) if at < bound else b""
-        only = self._only_group
-        is_over = only is not None and is_root and read_tag(head, order) >> 16 != only
-        if at >= bound or is_over:
+        if at >= bound or (is_root and self._only_group not in (None, read_tag(head, order) >> 16)):
             return self._end_data_set(data_set)
         if at + 8 > bound:
             if not is_root or not is_padding(head[: bound - at], encoding):

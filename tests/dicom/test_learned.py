@@ -12,6 +12,7 @@ from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.encodings import IMPLICIT_LITTLE, IMPLICIT_LITTLE_UID
 from dicomframe.dicom.header import FIRST_READ_BYTES, Header, Learned, Parser
 from dicomframe.dicom.items import Items
+from dicomframe.dicom.learned import MOST_FIRST_READ_BYTES
 from dicomframe.dicom.lessons import START
 from dicomframe.dicom.limits import Limits
 from dicomframe.dicom.memo import Memo
@@ -372,6 +373,76 @@ def test_a_lesson_that_passes_a_limit_costs_no_file(read: Any) -> None:
         assert read(data, learned=learned, limits=limits).metadata == plain.metadata
 
 
+def read_asking(data: bytes, learned: Learned, **options: Any) -> tuple[Header, list[Any]]:
+    """Return the header of a file, which must be as the walk tells it, and what was asked for."""
+    asked: list[tuple[int, int]] = []
+
+    def fetch(start: int, stop: int) -> bytes:
+        asked.append((start, stop))
+        return data[start:stop]
+
+    learned.begin()
+    header = feed(Parser(learned=learned, **options).read(len(data), "file:///x.dcm"), fetch)
+    ranges = asked.copy()
+    plain = feed(Parser(**options).read(len(data), "file:///x.dcm"), fetch)
+    assert header.metadata == plain.metadata
+    return header, ranges
+
+
+_ITEM = item(element(0x00080100, "SH", "CODE"), element(0x00080104, "LO", "x" * 60))
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        [element(0x00400010 + at, "LT", "x" * 9000) for at in range(5)],
+        [element(0x00420010, "ST", "x" * 45_000)],
+        [element(0x00420011, "OB", bytes(45_000))],
+        [sequence(0x00400275, *[_ITEM] * 500)],
+        [sequence(0x00400275, *[_ITEM] * 500, delimited=True)],
+        [sequence(0x00400275, item(element(0x00420010, "ST", "x" * 45_000)))],
+    ],
+    ids=["texts", "a text", "a long value", "items", "items, delimited", "an item"],
+)
+def test_a_header_cut_by_the_first_read_is_compared_once_more_of_it_is_read(
+    long: list[bytes],
+) -> None:
+    learned, size = Learned(), 0
+    for number in range(6):
+        data = make_slice(number, *long)
+        header, asked = read_asking(data, learned)
+        size = len(data)
+        assert header.template is not None  # of the first file too
+        assert asked == [(0, FIRST_READ_BYTES), (FIRST_READ_BYTES, min(size, 4 * FIRST_READ_BYTES))]
+    assert size > 2 * FIRST_READ_BYTES
+
+
+def test_a_header_longer_than_templates_go_is_walked() -> None:
+    learned = Learned()
+    for number in range(4):
+        texts = [element(0x00420010 + at, "UT", "x" * 200_000) for at in range(2)]
+        header, asked = read_asking(make_slice(number, *texts), learned)
+        assert header.template is None
+        assert max(stop for _, stop in asked) > MOST_FIRST_READ_BYTES
+        assert len(asked) < 9
+
+
+def test_a_value_too_long_for_templates_is_not_read_for_them() -> None:
+    learned = Learned()
+    for number in range(4):
+        data = make_slice(number, element(0x00420011, "OB", bytes(900_000)))
+        _, asked = read_asking(data, learned)
+        assert sum(stop - start for start, stop in asked) < 4 * FIRST_READ_BYTES
+
+
+def test_no_more_is_read_for_templates_where_header_bytes_are_few() -> None:
+    learned, limits = Learned(), Limits(header_bytes=100_000)
+    for number in range(4):
+        data = make_slice(number, element(0x00420010, "ST", "x" * 60_000))
+        header, _ = read_asking(data, learned, limits=limits)
+        assert header.template is None
+
+
 def test_a_sequence_that_the_first_read_cuts_off_is_no_lesson(read: Any) -> None:
     items = [item(element(0x00080104, "LO", "x" * 60)) for _ in range(80)]
     learned = Learned()
@@ -380,6 +451,15 @@ def test_a_sequence_that_the_first_read_cuts_off_is_no_lesson(read: Any) -> None
             data = make_slice(number, *extra)
             learned.first_read_bytes = 2048
             assert read(data, learned=learned).metadata == read(data).metadata
+
+
+def test_a_sequence_whose_items_may_hold_fragments_is_known_without_them(read: Any) -> None:
+    def make(number: int) -> bytes:
+        icon = encapsulated(b"ab", b"cd") if number % 3 == 2 else element(0x7FE00010, "OW", b"ab")
+        items = [item(element(0x00280010, "US", at), icon) for at in range(1 + number % 2)]
+        return make_slice(number, sequence(0x00880200, *items))
+
+    assert count_fitting([make(number) for number in range(24)], read) == 16
 
 
 def test_a_sequence_is_known_only_if_it_is_whole(read: Any) -> None:
