@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name, too_large, truncated
-from dicomframe.dicom.window import NotAtHand, Reading, Window
+from dicomframe.dicom.window import Reading, Window
 
 UNDEFINED = 0xFFFFFFFF
 ITEM = b"\xfe\xff\x00\xe0"
@@ -58,9 +58,8 @@ def walk_fragments(window: Window, position: int, bound: int, tag: int) -> Readi
     while True:
         if at + 8 > bound:
             raise _cut_off(name, at, bound, window.size)
-        try:
-            head = window.peek(at, 8)
-        except NotAtHand:
+        head = window.buffer[at - window.base : at - window.base + 8]
+        if len(head) < 8:
             head = yield (at, at + 8)
         length = int.from_bytes(head[4:], "little")
         if head[:4] == SEQUENCE_END:

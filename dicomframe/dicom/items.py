@@ -75,17 +75,16 @@ class ItemWalk(Walk):
 
     def _take_item(self, sequence: Sequence) -> None:
         window, template = self._window, self._items[sequence.entry.tag, sequence.around]
-        while not self._observer.is_on and self.position < sequence.bound:
-            at = self.position
-            if not window.buffer.startswith(ITEM, at - window.base):
+        trail = None
+        while trail is None and not self._observer.is_on and self.position < sequence.bound:
+            if not window.buffer.startswith(ITEM, self.position - window.base):
                 break
             trail = self._take_like(template, sequence)
-            if trail is not None:
-                super()._take_item(sequence)
-                trail.position -= at - window.base if trail.position >= 0 else 0
-                self._begun.append((at, trail))
-                return
+        at = self.position
         super()._take_item(sequence)
+        if trail is not None:
+            trail.position -= at - window.base if trail.position >= 0 else 0
+            self._begun.append((at, trail))
 
     def _take_like(self, template: Template, sequence: Sequence) -> Trail | None:
         """Take one item that is like those before, or return where it differs."""

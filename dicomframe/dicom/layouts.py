@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.links import Link, Mode
 from dicomframe.dicom.text import Charset
 from dicomframe.dicom.values import NUMBERS_TO_JSON, Encoder, are_plain
@@ -27,31 +28,37 @@ class Layout:
         As given.
     length : int
         Bytes up to the end of the last run.
+    weight : int
+        What it keeps, about, in bytes.
     """
 
-    __slots__ = ("_others", "_pieces", "_runs", "_unpack", "length", "links")
+    __slots__ = ("_bulk", "_others", "_pieces", "_runs", "_unpack", "length", "links", "weight")
 
     def __init__(self, links: list[Link], buffer: bytes, start: int) -> None:
         self.links = links
         self._runs: tuple[bytes, ...] = ()
         self._pieces: list[bytes] = []
         self._others: list[tuple[int, int, Encoder, Charset]] = []
+        self._bulk: list[tuple[int, int, int]] = []
         form, begin = "<", start
         for number, link in enumerate(links):
             slot = link.slot
             _, head_bytes, unpack, mode, opened, closing, longest, _ = link.at_hand
             length = longest if unpack is None else unpack(buffer, begin)[1]
             cut = begin + head_bytes
-            # what stays in the file is laid out like nothing else
-            self._runs += (buffer[begin:cut] if length <= longest else b"",)
-            form += f"{head_bytes}s{length}s"
+            self._runs += (buffer[begin:cut],)
             begin = cut + length
-            self._pieces += opened, b"", closing
-            if mode != Mode.TEXT:
+            is_bulk = length > longest  # it stays in the file, and is passed over
+            form += f"{head_bytes}s0s{length}x" if is_bulk else f"{head_bytes}s{length}s"
+            self._pieces += link.text if is_bulk else opened, b"", closing
+            if is_bulk:
+                self._bulk.append((number, cut - start, length))
+            elif mode != Mode.TEXT:
                 self._others.append((number, mode, slot.entry.encode, slot.around.charset))
         self._unpack, self.length = struct.Struct(form).unpack_from, begin - start
+        self.weight = 2 * sum(map(len, self._pieces))
 
-    def take(self, buffer: bytes, start: int) -> list[bytes] | None:
+    def take(self, buffer: bytes, start: int, bulk: BulkWriter) -> list[bytes] | None:
         """Return the JSON of a data set that begins at `start`, in pieces as those of a `Trail`.
 
         None if it is laid out otherwise, or has values that must be encoded one by one.
@@ -59,7 +66,7 @@ class Layout:
         parts = self._unpack(buffer, start) if start + self.length <= len(buffer) else ()
         if parts[::2] != self._runs:
             return None
-        pieces, numbers, blanks = self._pieces.copy(), [], 0
+        pieces, numbers, blanks = self._pieces.copy(), [], len(self._bulk)
         values = [value.rstrip(b" \0") for value in parts[1::2]]
         for number, mode, encode, charset in self._others:
             if mode == Mode.NUMBERS:
@@ -72,4 +79,6 @@ class Layout:
         if values.count(b"") > blanks or not are_plain(values, numbers):
             return None
         pieces[1::3] = values
+        for number, at, length in self._bulk:
+            pieces[3 * number + 2] = bulk.rest(start + at, length)
         return pieces

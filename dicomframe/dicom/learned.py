@@ -54,9 +54,8 @@ class Learned:
         self.first_read_bytes = FIRST_READ_BYTES
         self.has_templates = templates
         self._limits = DEFAULT_LIMITS
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._last: Template | None = None
+        self._most_bytes, self._bytes = most_bytes, 0
+        self._last = Template()
         self._hints_at: dict[bytes, int] = {}
         self._begun: dict[bytes, None] = {}
         self._templates: OrderedDict[bytes, Template] = OrderedDict()
@@ -93,14 +92,13 @@ class Learned:
         if limits is not self._limits and limits != self._limits:
             self._templates.clear()
             self.items.clear()
-            self._bytes, self._last = 0, None
+            self._bytes, self._last = 0, Template()
         self._limits = limits
         if not self.has_templates or len(head) // 8 >= limits.elements:
             return None  # elements are not counted here
-        if self._last is not None:
-            trail = Trail(self._last.links, START, bulk)
-            if self._last.take_at_once(trail, head, 1):
-                return trail
+        trail = Trail(self._last.links, START, bulk)
+        if self._last.take_at_once(trail, head, 1):
+            return trail
         if not (hint := self._hint(head, _SERIES)):
             return None
         template, heir = self._templates.get(hint), None

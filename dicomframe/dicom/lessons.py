@@ -79,8 +79,7 @@ def take_lessons(trail: Trail, window: Window, begin: Callable[..., Walk]) -> It
             comma = b","
         if kind == Kind.PIXELS:
             if entry.vr != "SQ":
-                pixels = _slot(Mode.PIXELS, step, None)
-                yield _lesson(tag, at, cut, step.value_at, comma, b"", pixels)
+                yield _lesson(tag, at, cut, step.value_at, comma, b"", _slot(Mode.PIXELS, step))
             return
         if stop > head_bytes:
             raise NotAtHand(stop)
@@ -137,7 +136,7 @@ def _lesson(
     return start, stop, [Part(tag, cut - start, stop - cut, text, json, slot)]
 
 
-def _slot(mode: int, step: Step, place: Place | None, longest: int = UNBOUNDED) -> Slot:
+def _slot(mode: int, step: Step, place: Place | None = None, longest: int = UNBOUNDED) -> Slot:
     """Return how an element varies; also its length, unless that is its `longest`."""
     entry = step.entry
     if mode == Mode.VALUE and entry.encode in PLAIN_ENDS:

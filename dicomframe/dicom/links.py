@@ -114,9 +114,7 @@ class Link:
     __slots__ = ("at_hand", "parts", "run", "slot", "text", "weight")
 
     def __init__(self, run: bytes, parts: list[Part], slot: Slot, after: Links) -> None:
-        self.run = run
-        self.parts = parts
-        self.slot = slot
+        self.run, self.parts, self.slot = run, parts, slot
         if len(parts[-1].json) > _PART_BYTES:  # it varies, and is not needed
             parts[-1] = parts[-1]._replace(json=b"")
         self.text = text = b"".join([each for part in parts for each in part[3:5]][:-1])

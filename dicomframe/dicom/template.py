@@ -245,19 +245,18 @@ class Template:
         self.hits += is_known
         self.misses += not is_known
         self._gain -= 1
-        length = trail.position - trail.start
-        is_plain = is_known and not trail.sequences and length <= _LONGEST_BYTES
-        if is_plain and self._gain >= _LEAST_GAIN and not self.hits & 3:  # now and then
+        is_plain = is_known and not trail.sequences and not self.hits & 3  # now and then
+        if is_plain and self._gain >= _LEAST_GAIN and sum(map(len, trail.pieces)) <= _LONGEST_BYTES:
             self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
-            self.bytes += 2 * self._layouts[0].length
-            self.bytes -= sum(2 * layout.length for layout in self._layouts[_MOST_LAYOUTS:])
+            self.bytes += self._layouts[0].weight
+            self.bytes -= sum(layout.weight for layout in self._layouts[_MOST_LAYOUTS:])
             del self._layouts[_MOST_LAYOUTS:]
         return is_known
 
     def take_at_once(self, trail: Trail, buffer: bytes, most: int) -> bool:
         """Take a data set that is laid out like one before; the `most` last ones are looked at."""
         for layout in self._layouts[:most] if self._gain > _LEAST_GAIN else ():
-            pieces = layout.take(buffer, trail.start)
+            pieces = layout.take(buffer, trail.start, trail.bulk)
             if pieces is not None:
                 trail.passed, trail.pieces = layout.links, pieces
                 trail.position = trail.start + layout.length
