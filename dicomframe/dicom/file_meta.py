@@ -17,6 +17,7 @@ from dicomframe.dicom.encodings import (
     is_plausible,
     read_tag,
 )
+from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import DEFAULT_LIMITS
 from dicomframe.dicom.members import find_member
 from dicomframe.dicom.observer import NO_OBSERVER, Observer
@@ -69,7 +70,7 @@ def read_file_meta(job: Job) -> Reading[FileMeta]:
     if has_preamble and start == window.size:
         raise truncated("the file ends after the magic word DICM", start)
     encoding = _meta_encoding(window.buffer[start : start + _HEAD_BYTES])
-    if encoding is None and not has_preamble and not _begins_data_set(window):
+    if encoding is None and not has_preamble and not (yield from _begins_data_set(window)):
         looks = describe_start(window.buffer)
         raise Damage("not_dicom", f"no DICM at byte 128 and no data element at byte 0{looks}", 0)
     context = Context(encoding or EXPLICIT_LITTLE)
@@ -93,12 +94,10 @@ def _meta_encoding(head: bytes) -> Encoding | None:
     """Return how group 0002 is written, None if it does not begin here."""
     if head[:2] == b"\x02\0":
         return EXPLICIT_LITTLE if head[4:6] in VRS or len(head) < 6 else IMPLICIT_LITTLE
-    if head[:2] == b"\0\x02" and head[4:6] in VRS:
-        return EXPLICIT_BIG
-    return None
+    return EXPLICIT_BIG if head[:2] == b"\0\x02" and head[4:6] in VRS else None
 
 
-def _begins_data_set(window: Window) -> bool:
+def _begins_data_set(window: Window) -> Reading[bool]:
     """Tell whether a file with no preamble begins with two elements of a data set.
 
     The first must be a known one of group 0008 (or 0004, a directory); the second, if the file
@@ -111,10 +110,12 @@ def _begins_data_set(window: Window) -> bool:
     entry = table_of(encoding)[buffer[: 6 if encoding.explicit else 4]]
     (length,) = entry.unpack_length(buffer, entry.length_at)
     second_at = entry.header_bytes + length
+    if length == UNDEFINED or second_at + _HEAD_BYTES > size:
+        return encoding.explicit or length < 0xFFFF
     second = buffer[second_at : second_at + _HEAD_BYTES]
     if len(second) < _HEAD_BYTES:
-        return encoding.explicit or length < 0xFFFF
-    is_later = entry.tag < read_tag(second, encoding.order)
+        second = yield second_at, second_at + _HEAD_BYTES
+    is_later = read_tag(second, encoding.order) > entry.tag
     return is_later and is_plausible(second, size - second_at, encoding)
 
 

@@ -129,8 +129,6 @@ def encode_number_text(raw: bytes, charset: Charset) -> bytes:
     raw = raw.rstrip(b" \0")
     if not raw:
         return EMPTY
-    if raw.isdigit() and len(raw) < 16 and (raw[0] != 48 or len(raw) == 1):
-        return b',"Value":[' + raw + b"]}"
     if _NUMBERS.fullmatch(raw):
         return b',"Value":[' + raw.translate(*NUMBERS_TO_JSON) + b"]}"
     return _to_value(map(_number_text, raw.split(b"\\")))

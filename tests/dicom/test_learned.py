@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import pytest
+from layers import outcome
 
 from dicomframe.dicom import learned as learned_module
 from dicomframe.dicom.damage import Damage
@@ -425,6 +426,25 @@ def test_a_header_longer_than_templates_go_is_walked() -> None:
         assert header.template is None
         assert max(stop for _, stop in asked) > MOST_FIRST_READ_BYTES
         assert len(asked) < 9
+
+
+@pytest.mark.parametrize("first_bytes", [3000, 30_000])
+@pytest.mark.parametrize(
+    ("second", "is_sound"),
+    [(element(0x00080060, "CS", "MR"), True), (b"nothing that begins an element", False)],
+)
+def test_a_file_without_preamble_is_judged_alike_however_much_is_at_hand(
+    first_bytes: int, second: bytes, *, is_sound: bool
+) -> None:
+    data = element(0x00080005, "UT", "x" * first_bytes) + second + bytes(40_000)
+    told = set()
+    for first_read_bytes in (1000, 4096, 16_384, 65_536):
+        for templates in (False, True):
+            learned = Learned(templates=templates)
+            learned.first_read_bytes = first_read_bytes
+            told.add(outcome(data, learned=learned)[0])
+    assert told == {outcome(data)[0]}
+    assert ("not_dicom" not in told) == is_sound
 
 
 def test_a_value_too_long_for_templates_is_not_read_for_them() -> None:
