@@ -101,10 +101,13 @@ FAULTS = ("drop", "twice", "swap", "swap", "stray", "zeros", "padding")
 
 
 class SeriesBuilder:
-    """Build the files of one made-up series: what they share is drawn once."""
+    """Build the files of one made-up series: what they share is drawn once.
 
-    def __init__(self, random: Random) -> None:
-        self._random = random
+    `icons` is how many of the kinds of sequences have items that hold fragments.
+    """
+
+    def __init__(self, random: Random, *, icons: float = 0) -> None:
+        self._random, self._icons = random, icons
         self._encoding = random.choice(
             (EXPLICIT_LITTLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG)
         )
@@ -153,7 +156,7 @@ class SeriesBuilder:
             "items_delimited": random.random() < 0.5,
             "inner": inner,
             "unknown": random.random() < 0.15,
-            "icons": random.random() < 0.08,
+            "icons": self._icons and random.random() < self._icons,
             "fault": random.choice((*[""] * 8, "stray", "lie")),
         }
 
@@ -255,6 +258,6 @@ def make_series(random: Random, fewest: int, most: int) -> list[bytes]:
     """Return the files of one to three series of so many files each, one behind the other."""
     files = []
     for _ in range(random.choice((1, 1, 2, 3))):
-        builder = SeriesBuilder(random)
+        builder = SeriesBuilder(random, icons=0.08)
         files += [builder.build() for _ in range(random.randint(fewest, most))]
     return files
