@@ -6,7 +6,7 @@ from dicomframe.dicom.header import Header, Parser
 from dicomframe.dicom.window import feed
 from dicomframe.scan.ranges import FileReader
 
-__all__ = ["parse_head", "read_file_header", "read_head"]
+__all__ = ["parse_head", "read_file_header"]
 
 
 def read_file_header(parser: Parser, origin: str, file: FileReader) -> Header:
@@ -19,18 +19,7 @@ def read_file_header(parser: Parser, origin: str, file: FileReader) -> Header:
     StorageFault
         Its bytes cannot be had.
     """
-    return parse_head(parser, origin, file, read_head(parser, file))
-
-
-def read_head(parser: Parser, file: FileReader) -> bytes:
-    """Return what a parser wants of an open file at first.
-
-    Raises
-    ------
-    Damage, StorageFault
-        The file is empty, or its bytes cannot be had.
-    """
-    return file.read(*parser.first_range(file.size))
+    return parse_head(parser, origin, file, file.read(*parser.first_range(file.size)))
 
 
 def parse_head(parser: Parser, origin: str, file: FileReader, head: bytes) -> Header:

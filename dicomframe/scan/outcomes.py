@@ -20,7 +20,7 @@ from dicomframe.dicom.observer import Observer
 from dicomframe.inspection import Inspection
 from dicomframe.scan.ahead import AheadFile, read_ahead
 from dicomframe.scan.archives import SNIFF_BYTES, Kind, nested, read_members, sniff
-from dicomframe.scan.feeding import parse_head, read_file_header, read_head
+from dicomframe.scan.feeding import parse_head, read_file_header
 from dicomframe.scan.fetching import Fetcher
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.partition import ListedFile
@@ -113,35 +113,29 @@ class Outcomes:
             if listed.trouble is not None:
                 raise StorageFault(listed.trouble)
             file = store.open(listed.path, listed.size, self._limits, self._transfer)
-            return origin, file, read_head(self._parser, file), None, listed
+            head = file.read(*self._parser.first_range(file.size))
+            return origin, file, head, None, listed
         except Exception as error:  # a file must never cost the job
             return origin, file, b"", error, listed
 
     def _parse(self, store: Store, opened: list[_Opened]) -> Iterator[Outcome]:
         """Yield the outcomes of open files, then close them."""
-        for outcome in [self._parse_one(*one) for one in opened]:
+        parser, outcomes = self._parser, []
+        for origin, file, head, failure, listed in opened:
+            found: Header | BaseException | None = failure
+            if failure is None and file is not None:
+                try:
+                    found = parse_head(parser, origin, file, head)
+                    file.finish()
+                except Exception as error:  # a file must never cost the job
+                    found = error
+            outcomes.append((origin, file, found or _NO_HEADER, listed))
+        for outcome in outcomes:
             if isinstance(outcome[2], Header):
                 yield outcome
             else:
                 yield from self._judge(outcome, store)
         _close(opened)
-
-    def _parse_one(
-        self,
-        origin: str,
-        file: FileReader | None,
-        head: bytes,
-        failure: Exception | None,
-        listed: ListedFile,
-    ) -> Outcome:
-        if file is None or failure is not None:
-            return origin, file, failure or _NO_HEADER, listed
-        try:
-            header = parse_head(self._parser, origin, file, head)
-            file.finish()
-        except Exception as error:  # a file must never cost the job
-            return origin, file, error, listed
-        return origin, file, header, listed
 
     def _read_ahead(
         self, store: Store, fetcher: Fetcher, files: Iterable[ListedFile]

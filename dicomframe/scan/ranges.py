@@ -29,6 +29,7 @@ __all__ = [
 _OPEN_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _HANDLE_BLOCK_BYTES = 64 * 1024
 _PIECE_BYTES = 32 * 1024 * 1024
+_LONGEST_BYTES = 1 << 62  # some file systems let the end of a folder be sought, far away
 # KeyError is what zipfile says of a member that it does not hold.
 _MISSING = (FileNotFoundError, KeyError)
 
@@ -111,13 +112,22 @@ class LocalFile(Closing):
             descriptor = os.open(path, _OPEN_FLAGS)
         except (OSError, ValueError) as error:
             raise StorageFault(_why_not_opened(error)) from None
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            raise StorageFault(words_for_mode(status.st_mode))
         self._descriptor = descriptor
-        self.size = status.st_size
         self.bytes_read = 0
+        try:
+            self.size = os.lseek(descriptor, 0, os.SEEK_END)  # half the price of fstat
+        except OSError:
+            self.size = 0
+        if not 0 < self.size < _LONGEST_BYTES:
+            self._look_closer()
+
+    def _look_closer(self) -> None:
+        """Tell an empty file from what has no end to be sought."""
+        status = os.fstat(self._descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            self.close()
+            raise StorageFault(words_for_mode(status.st_mode))
+        self.size = status.st_size
 
     def close(self) -> None:
         """Release the file."""
@@ -259,6 +269,8 @@ def describe_error(error: Exception) -> str:
         return error.detail
     if isinstance(error, _MISSING):
         return "no such file or directory"
+    if isinstance(error, IsADirectoryError):
+        return words_for_mode(stat.S_IFDIR)
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
         return os.strerror(error.errno).lower()
     if isinstance(error, PermissionError):
