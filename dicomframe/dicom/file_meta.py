@@ -8,6 +8,7 @@ from dicomframe.dicom.damage import Damage, malformed, truncated
 from dicomframe.dicom.dictionary import VRS
 from dicomframe.dicom.elements import Context, table_of
 from dicomframe.dicom.encodings import (
+    DEFLATED_UIDS,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
@@ -50,6 +51,11 @@ class FileMeta(NamedTuple):
         """The UID in (0002,0010), empty if there is none."""
         _, uid = self.walk.root.context.noted.get(0x00020010, (0, b""))
         return uid.rstrip(b" \0").decode("latin-1")
+
+    @property
+    def is_deflated(self) -> bool:
+        """Whether the data set is compressed as a whole (PS3.5 section A.5)."""
+        return self.transfer_syntax in DEFLATED_UIDS
 
     def find(self, tag: int) -> bytes | None:
         """Return an element of group 0002 as a member of a DICOM JSON object, None without it."""

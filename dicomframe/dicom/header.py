@@ -10,7 +10,7 @@ from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.elements import Context, make_entry
-from dicomframe.dicom.encodings import DEFLATED_UIDS, tell_syntax
+from dicomframe.dicom.encodings import tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, read_file_meta, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
@@ -139,7 +139,8 @@ class Parser:
             except NotAtHand as wanted:
                 return self._begin_with(head, wanted.stop, size, origin)
             if trail is not None and (header := _end(trail, head, size)):
-                return self._note(header, size)
+                self.learned.note_read(header.pixel_offset or size)
+                return header
         return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
 
     def _begin_with(self, head: bytes, stop: int, size: int, origin: str) -> Reading[Header]:
@@ -166,7 +167,7 @@ class Parser:
         observer.begin_data_set()
         start = meta.walk.position
         inflated: Inflated | None = None
-        if meta.transfer_syntax in DEFLATED_UIDS:
+        if meta.is_deflated:
             deflated = window.buffer[start:] if len(window.buffer) == size else (yield start, size)
             inflated = Inflated(deflated, start, limits)
             bulk.inflated = True
@@ -200,13 +201,13 @@ def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = Non
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
     slot, following = trail.passed[-1].slot, trail.position
+    mode, entry, length_bytes = slot[:3]
     place = length = None
-    if slot.mode == Mode.PIXELS:
-        entry, at = slot.entry, following
-        place = at + slot.length_bytes
+    if mode == Mode.PIXELS:
+        place = following + length_bytes
         if place > len(head):
             return None
-        (length,) = entry.unpack_length(head, at)
+        (length,) = entry.unpack_length(head, following)
         following = place + length
         if length == UNDEFINED:
             if chain is None:

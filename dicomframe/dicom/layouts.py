@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from operator import itemgetter
 
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.links import Link, Mode
@@ -32,29 +33,36 @@ class Layout:
         What it keeps, about, in bytes.
     """
 
-    __slots__ = ("_bulk", "_others", "_pieces", "_runs", "_unpack", "length", "links", "weight")
+    __slots__ = ("_bulk", "_lists", "_numbers", "_others", "_pick", "_pieces", "_runs", "_silent",
+                 "_unpack", "length", "links", "weight")  # fmt: skip
 
     def __init__(self, links: list[Link], buffer: bytes, start: int) -> None:
         self.links = links
         self._runs: tuple[bytes, ...] = ()
         self._pieces: list[bytes] = []
-        self._others: list[tuple[int, int, Encoder, Charset]] = []
+        self._numbers: list[int] = []
+        self._lists: list[int] = []
+        self._others: list[tuple[int, Encoder, Charset]] = []
         self._bulk: list[tuple[int, int, int]] = []
-        form, begin = "<", start
-        for number, link in enumerate(links):
-            slot = link.slot
+        form, begin, self._silent = "<", start, 0
+        for at, link in enumerate(links):
             _, head_bytes, unpack, mode, opened, closing, longest, _ = link.at_hand
             length = longest if unpack is None else unpack(buffer, begin)[1]
             cut = begin + head_bytes
             self._runs += (buffer[begin:cut],)
             begin = cut + length
-            is_bulk = length > longest  # it stays in the file, and is passed over
-            form += f"{head_bytes}s0s{length}x" if is_bulk else f"{head_bytes}s{length}s"
-            self._pieces += link.text if is_bulk else opened, b"", closing
-            if is_bulk:
-                self._bulk.append((number, cut - start, length))
-            elif mode != Mode.TEXT:
-                self._others.append((number, mode, slot.entry.encode, slot.around.charset))
+            if length > longest:  # it stays in the file, and is passed over
+                self._bulk.append((3 * at + 2, cut - start, length))
+                mode, opened = Mode.SILENT, link.text
+            elif mode == Mode.NUMBERS:
+                self._numbers.append(at)
+                self._lists += [at] if b"\\" in buffer[cut:begin] else []
+            elif mode == Mode.VALUE:
+                self._others.append((at, link.slot.entry.encode, link.slot.around.charset))
+            self._silent += mode >= Mode.VALUE
+            form += f"{head_bytes}s" + (f"0s{length}x" if mode > Mode.VALUE else f"{length}s")
+            self._pieces += opened, b"", closing
+        self._pick = itemgetter(*self._numbers, -1)  # an end has no value
         self._unpack, self.length = struct.Struct(form).unpack_from, begin - start
         self.weight = 2 * sum(map(len, self._pieces))
 
@@ -66,19 +74,15 @@ class Layout:
         parts = self._unpack(buffer, start) if start + self.length <= len(buffer) else ()
         if parts[::2] != self._runs:
             return None
-        pieces, numbers, blanks = self._pieces.copy(), [], len(self._bulk)
-        values = [value.rstrip(b" \0") for value in parts[1::2]]
-        for number, mode, encode, charset in self._others:
-            if mode == Mode.NUMBERS:
-                numbers.append(values[number])
-                values[number] = values[number].translate(*NUMBERS_TO_JSON)
-                continue
-            values[number], blanks = b"", blanks + 1
-            if mode == Mode.VALUE:
-                pieces[3 * number + 2] = encode(parts[2 * number + 1], charset)
-        if values.count(b"") > blanks or not are_plain(values, numbers):
-            return None
+        values, pieces = [value.rstrip(b" \0") for value in parts[1::2]], self._pieces.copy()
+        for at, encode, charset in self._others:
+            values[at], pieces[3 * at + 2] = b"", encode(parts[2 * at + 1], charset)
+        numbers = b"\\".join(self._pick(values))[:-1]
+        for at in self._numbers if b" " in numbers else self._lists:
+            values[at] = values[at].translate(*NUMBERS_TO_JSON)
+        if values.count(b"") > self._silent or not are_plain(values, numbers):
+            return None  # a backslash where there was none, too
         pieces[1::3] = values
-        for number, at, length in self._bulk:
-            pieces[3 * number + 2] = bulk.rest(start + at, length)
+        for piece, at, length in self._bulk:
+            pieces[piece] = bulk.rest(start + at, length)
         return pieces

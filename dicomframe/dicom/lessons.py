@@ -6,13 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from dicomframe.dicom.elements import PIXEL_TAGS, Around, Context, Kind, make_entry
-from dicomframe.dicom.encodings import (
-    AVAILABLE_SYNTAX,
-    DEFLATED_UIDS,
-    EXPLICIT_LITTLE,
-    encoding_of,
-    tell_syntax,
-)
+from dicomframe.dicom.encodings import AVAILABLE_SYNTAX, EXPLICIT_LITTLE, encoding_of, tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import UNBOUNDED, Limits
@@ -50,7 +44,7 @@ def take_lessons(trail: Trail, window: Window, begin: Callable[..., Walk]) -> It
     at, is_settled = trail.position, True
     if place is None or place.tag >> 16 == 2:
         meta = file_meta_of(window.buffer)
-        if not meta.has_preamble or meta.transfer_syntax in DEFLATED_UIDS:
+        if not meta.has_preamble or meta.is_deflated:
             return
         yield from _take_meta_lessons(meta)
         declared, at = meta.transfer_syntax, meta.walk.position

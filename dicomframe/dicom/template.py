@@ -143,7 +143,7 @@ class Trail:
                 elif sequence is None:
                     self.position = position
                     pieces += opened, b"", b""
-                    if not are_plain(pieces[1::3], self._numbers):
+                    if not are_plain(pieces[1::3], b"\\".join(self._numbers)):
                         self._encode_again()
                     return True
                 elif position == stop or stop - sequence[2] == UNDEFINED:
@@ -255,13 +255,13 @@ class Template:
 
     def take_at_once(self, trail: Trail, buffer: bytes, most: int) -> bool:
         """Take a data set that is laid out like one before; the `most` last ones are looked at."""
-        for layout in self._layouts[:most] if self._gain > _LEAST_GAIN else ():
+        for at, layout in enumerate(self._layouts[:most] if self._gain > _LEAST_GAIN else ()):
             pieces = layout.take(buffer, trail.start, trail.bulk)
             if pieces is not None:
                 trail.passed, trail.pieces = layout.links, pieces
                 trail.position = trail.start + layout.length
-                self._layouts.remove(layout)
-                self._layouts.insert(0, layout)
+                if at:
+                    self._layouts.insert(0, self._layouts.pop(at))
                 self._gain += 1
                 self.hits += 1
                 return True

@@ -27,7 +27,7 @@ EMPTY = b"}"
 
 _PLAIN = bytes(b for b in range(0x20, 0x7F) if b not in b'"\\=')
 _NUMBER = rb" *+-?(?:0|[1-9][0-9]{0,14}+)(?:\.[0-9]++)?+ *+"
-_NUMBERS = re.compile(rb"%b(?:\\%b)*+" % (_NUMBER, _NUMBER))
+_NUMBERS = re.compile(rb"(?:%b(?:\\%b)*+)?+" % (_NUMBER, _NUMBER))
 _DECIMAL = re.compile(rb"([+-]?)(?:0*([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))([eE][+-]?[0-9]+)?")
 _EXACT = 2**53
 
@@ -51,14 +51,13 @@ def get_encoder(vr: str, order: ByteOrder) -> Encoder:
     return _ENCODERS[order].get(vr, encode_inline_binary)
 
 
-def are_plain(texts: list[bytes], numbers: list[bytes]) -> bool:
+def are_plain(texts: list[bytes], numbers: bytes) -> bool:
     """Tell whether what encoders make of values without padding is their bytes between the ends.
 
-    Of `numbers` (DS, IS), of which none may be empty, it is what `NUMBERS_TO_JSON` makes of them.
+    Of `numbers` (DS, IS), none empty and a backslash between them, it is what `NUMBERS_TO_JSON`
+    makes of them.
     """
-    if b"".join(texts).translate(None, _PLAIN):
-        return False
-    return not numbers or _NUMBERS.fullmatch(b"\\".join(numbers)) is not None
+    return not b"".join(texts).translate(None, _PLAIN) and bool(_NUMBERS.fullmatch(numbers))
 
 
 def _encode_title(raw: bytes, charset: Charset) -> bytes:

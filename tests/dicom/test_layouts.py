@@ -162,6 +162,43 @@ def test_a_value_as_long_as_others_is_told_as_the_walk_tells_it(
     assert outcome(odd, learned=learned) == outcome(odd)
 
 
+@pytest.mark.parametrize("others", [(), (element(0x00201002, "IS", "24"),)], ids=["one", "two"])
+@pytest.mark.parametrize("usual", [rb"1.50\-0.25", b"1234567.25"], ids=["list", "single"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        rb"2.75\-1.25",
+        rb"1\2\3\4\55",
+        b"7654321.25",
+        b"7654321   ",
+        b" 54321.25 ",
+        rb" 1.5\ 0.25",
+        rb"1.5 \ 2.25",
+        b"12 4567.25",
+        b"12\n4567.25",
+        rb"1.50\\-0.2",
+        rb"\1.50\0.25",
+        rb"1.50\0.25\\",
+        b"0234567.25",
+        rb"1.50\-0.2e",
+        rb"abc\defghi",
+        b"+123456.25",
+        b"          ",
+    ],
+)
+def test_a_number_as_long_as_others_is_told_as_the_walk_tells_it(
+    usual: bytes, number: bytes, others: tuple[bytes, ...], read: Callable[..., Header]
+) -> None:
+    learned = Learned()
+    for at in range(16):
+        like = usual.replace(b"25", b"%02d" % (25 + at))
+        read(make_slice(at, element(0x00200032, "DS", like), *others), learned=learned)
+    odd = make_slice(20, element(0x00200032, "DS", number), *others)
+    assert outcome(odd, learned=learned) == outcome(odd)
+    again = make_slice(20, element(0x00200032, "DS", usual), *others)
+    assert outcome(again, learned=learned) == outcome(again)
+
+
 def test_binary_zero_is_a_value(read: Callable[..., Header], taken: list[bool]) -> None:
     learned = Learned()
     for number in (*range(1, 16), 0):
