@@ -147,13 +147,24 @@ def test_a_fifo_in_place_of_a_file_neither_blocks_nor_is_read(tmp_path: Path) ->
         LOCAL.open(str(tmp_path / "a.dcm"), None)
 
 
+def test_a_folder_whose_end_can_be_sought_is_told_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "lseek", lambda *_: 4096)  # as XFS answers
+    with (
+        LOCAL.open(str(tmp_path), None) as folder,
+        pytest.raises(StorageFault, match="is a folder, not a regular file"),
+    ):
+        folder.read(0, 100)
+
+
 def test_a_socket_a_device_and_a_folder_are_faults(tmp_path: Path) -> None:
     short = os.path.relpath(tmp_path)  # a socket's address holds a hundred characters
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{short}/s")
     for path in (tmp_path / "s", Path("/dev/null"), tmp_path):
-        with pytest.raises(StorageFault):
-            LOCAL.open(str(path), None)
+        with pytest.raises(StorageFault), LOCAL.open(str(path), None) as file:
+            file.read(0, 1)  # here a folder fails whose end can be sought
 
 
 def test_an_unreadable_file_is_a_fault_without_its_name(
