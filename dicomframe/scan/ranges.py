@@ -115,7 +115,7 @@ class LocalFile(Closing):
         self._descriptor = descriptor
         self.bytes_read = 0
         try:
-            self.size = os.lseek(descriptor, 0, os.SEEK_END)  # half the price of fstat
+            self.size = os.lseek(descriptor, 0, os.SEEK_END)  # cheaper than fstat
         except OSError:
             self.size = 0
         if not 0 < self.size < _LONGEST_BYTES:
