@@ -162,9 +162,11 @@ def test_a_socket_a_device_and_a_folder_are_faults(tmp_path: Path) -> None:
     short = os.path.relpath(tmp_path)  # a socket's address holds a hundred characters
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{short}/s")
-    for path in (tmp_path / "s", Path("/dev/null"), tmp_path):
-        with pytest.raises(StorageFault), LOCAL.open(str(path), None) as file:
-            file.read(0, 1)  # here a folder fails whose end can be sought
+    for path in (tmp_path / "s", Path("/dev/null")):
+        with pytest.raises(StorageFault):
+            LOCAL.open(str(path), None)
+    with pytest.raises(StorageFault), LOCAL.open(str(tmp_path), None) as folder:
+        folder.read(0, 1)  # at the latest: on some file systems its end can be sought
 
 
 def test_an_unreadable_file_is_a_fault_without_its_name(
