@@ -139,8 +139,7 @@ class Parser:
             except NotAtHand as wanted:
                 return self._begin_with(head, wanted.stop, size, origin)
             if trail is not None and (header := _end(trail, head, size)):
-                self.learned.note_read(header.pixel_offset or size)
-                return header
+                return self._note(header, size)
         return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
 
     def _begin_with(self, head: bytes, stop: int, size: int, origin: str) -> Reading[Header]:
