@@ -16,26 +16,18 @@ VRS = SHORT_VRS | LONG_VRS
 
 
 @lru_cache(maxsize=16384)
-def lookup_vr(tag: int) -> str | None:
-    """Return the VR that PS3.6 gives `tag`, such as ``"US or SS"``; None if unknown."""
+def lookup_vr(tag: int, creator: str = "") -> str | None:
+    """Return the VR that PS3.6 gives `tag`, such as ``"US or SS"``; None if unknown.
+
+    That of a private element is in the dictionary of its creator.
+    """
     if tag & 0xFFFF == 0:
         return "UL"
-    if tag >> 16 & 1:
-        return None
     try:
-        vr = get_entry(tag)[0]
+        vr = get_private_entry(tag, creator)[0] if tag >> 16 & 1 else get_entry(tag)[0]
     except KeyError:
         return None
     return None if vr == "NONE" else vr
-
-
-@lru_cache(maxsize=16384)
-def lookup_private_vr(tag: int, creator: str) -> str | None:
-    """Return the VR of a private element from its creator's dictionary; None if unknown."""
-    try:
-        return get_private_entry(tag, creator)[0]
-    except KeyError:
-        return None
 
 
 def is_private_creator(tag: int) -> bool:

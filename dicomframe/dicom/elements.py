@@ -8,14 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from dicomframe.dicom.damage import malformed, tag_name
-from dicomframe.dicom.dictionary import (
-    LONG_VRS,
-    VRS,
-    is_private_creator,
-    lookup_private_vr,
-    lookup_vr,
-)
+from dicomframe.dicom.dictionary import LONG_VRS, VRS, is_private_creator, lookup_vr
 from dicomframe.dicom.encodings import Encoding, read_tag
 from dicomframe.dicom.text import DEFAULT_CHARSET, Charset, charset_of
 from dicomframe.dicom.values import ByteOrder, Encoder, get_encoder
@@ -32,9 +25,6 @@ class Kind:
     LAST_NOTED = TRANSFER_SYNTAX
     CHARACTER_SET, SEQUENCE, PIXELS, GROUP_LENGTH, BY_CONTEXT, DELIMITER, INVALID_VR = range(5, 12)
 
-
-INVALID_VR_BYTES = 4096
-"""How much is looked at to tell how an element without a VR is written."""
 
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 """Float Pixel Data, Double Float Pixel Data and Pixel Data."""
@@ -175,7 +165,7 @@ class Context:
             if is_private_creator(tag):
                 return "LO"
             _, creator = self.noted.get(tag & 0xFFFF0000 | tag >> 8 & 0xFF, (0, b""))
-            return lookup_private_vr(tag, creator.decode("latin-1").strip(" \0")) or "UN"
+            return lookup_vr(tag, creator.decode("latin-1").strip(" \0")) or "UN"
         vr = lookup_vr(tag) or "UN"
         if " or " not in vr:
             return vr
@@ -210,38 +200,3 @@ class Around(NamedTuple):
     def context(self) -> Context:
         """Return the context with which an item begins."""
         return Context(*self)
-
-
-def measure_invalid_vr(
-    rest: bytes, room: int, encoding: Encoding, tag: int, offset: int
-) -> tuple[int, int]:
-    """Return the bytes of the header and of the value of an element whose VR is no VR.
-
-    Such an element is written like a VR that is not known yet (PS3.5 section 6.2.2), with a 16-bit
-    length, or as implicit VR. The first of these after which another element can follow is it.
-
-    Parameters
-    ----------
-    rest : bytes
-        The first `INVALID_VR_BYTES` from the element on, fewer only at the end of the file.
-    room : int
-        Bytes from the element to the end of its data set.
-
-    Raises
-    ------
-    Damage
-        ``malformed``: none of them.
-    """
-    order = encoding.order
-    forms = [(8, int.from_bytes(rest[6:8], order)), (8, int.from_bytes(rest[4:8], order))]
-    if rest[6:8] == b"\0\0" and len(rest) >= 12:
-        forms.insert(0, (12, int.from_bytes(rest[8:12], order)))
-    for header_bytes, length in forms:
-        stop = header_bytes + length
-        if stop == room or (stop < room and _can_follow(rest[stop : stop + 8])):
-            return header_bytes, length
-    raise malformed(f"{tag_name(tag)} has no valid VR and no length that fits", offset)
-
-
-def _can_follow(head: bytes) -> bool:
-    return len(head) < 8 or head[4:6] in VRS or head[:2] == b"\xfe\xff"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dicomframe.dicom.damage import malformed, tag_name
 from dicomframe.dicom.dictionary import VRS, lookup_vr
 from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.values import ByteOrder, to_json_text
@@ -35,6 +36,9 @@ AVAILABLE_SYNTAX = 0x00083002
 
 _NO_DATA_SET = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 """MIME and XML encapsulation, SMPTE flows: there are no elements to walk."""
+
+TRIAL_BYTES = 4096
+"""How much is looked at to tell how an element without a VR is written."""
 
 _IMPLICIT_UIDS = frozenset({IMPLICIT_LITTLE_UID, "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
 
@@ -96,3 +100,38 @@ def is_plausible(head: bytes, remaining: int, encoding: Encoding) -> bool:
     if length == 0xFFFFFFFF:
         return known == "SQ" or is_private
     return length <= remaining - 8 and (known is not None or is_private)
+
+
+def measure_invalid_vr(
+    rest: bytes, room: int, encoding: Encoding, tag: int, offset: int
+) -> tuple[int, int]:
+    """Return the bytes of the header and of the value of an element whose VR is no VR.
+
+    Such an element is written like a VR that is not known yet (PS3.5 section 6.2.2), with a 16-bit
+    length, or as implicit VR. The first of these after which another element can follow is it.
+
+    Parameters
+    ----------
+    rest : bytes
+        The first `TRIAL_BYTES` from the element on, fewer only at the end of the file.
+    room : int
+        Bytes from the element to the end of its data set.
+
+    Raises
+    ------
+    Damage
+        ``malformed``: none of them.
+    """
+    order = encoding.order
+    forms = [(8, int.from_bytes(rest[6:8], order)), (8, int.from_bytes(rest[4:8], order))]
+    if rest[6:8] == b"\0\0" and len(rest) >= 12:
+        forms.insert(0, (12, int.from_bytes(rest[8:12], order)))
+    for header_bytes, length in forms:
+        stop = header_bytes + length
+        if stop == room or (stop < room and _can_follow(rest[stop : stop + 8])):
+            return header_bytes, length
+    raise malformed(f"{tag_name(tag)} has no valid VR and no length that fits", offset)
+
+
+def _can_follow(head: bytes) -> bool:
+    return len(head) < 8 or head[4:6] in VRS or head[:2] == b"\xfe\xff"

@@ -7,14 +7,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.charset import (
-    CODES_TO_ENCODINGS,
-    STAND_ALONE_ENCODINGS,
-    default_encoding,
-    handled_encodings,
-    python_encoding,
-)
+from pydicom import charset as tables
 
+_DEFAULT = tables.default_encoding
 _OF_ASCII = re.compile(r"ascii|utf-8|iso8859-\d+|cp125\d|koi8-[ru]|gb\w+|euc_\w+|shift_jis|big5")
 _FRAGMENT = re.compile(rb"^[^\x1b]+|\x1b[^\x1b]*")
 _TEXT_DELIMITERS = re.compile(rb"[\t\n\f\r\\]")
@@ -58,19 +53,19 @@ class Charset:
         if raw[:1] != b"\x1b":
             return raw.decode(first, errors)
         length = 4 if raw[:3] in (b"\x1b$(", b"\x1b$)") else 3
-        encoding = CODES_TO_ENCODINGS.get(raw[:length])
-        if encoding is None or (encoding not in self.encodings and encoding != default_encoding):
+        encoding = tables.CODES_TO_ENCODINGS.get(raw[:length])
+        if encoding is None or (encoding not in self.encodings and encoding != _DEFAULT):
             if errors == "strict":
                 raise UnicodeError  # an escape to what the file does not name
             return raw.decode(first, errors)
-        if encoding in handled_encodings:  # Python's codec reads the escape itself
+        if encoding in tables.handled_encodings:  # Python's codec reads the escape itself
             return raw.decode(encoding, errors)
         reset = delimiters.search(raw, length)
         stop = len(raw) if reset is None else reset.start()
         return raw[length:stop].decode(encoding, errors) + raw[stop:].decode(first, errors)
 
 
-DEFAULT_CHARSET = Charset((default_encoding,))
+DEFAULT_CHARSET = Charset((_DEFAULT,))
 """The default repertoire; bytes past ASCII, which it forbids, are read as ISO 8859-1."""
 
 
@@ -86,17 +81,17 @@ def charset_of(raw: bytes) -> Charset:
         return DEFAULT_CHARSET
     found = [_find_encoding(name) for name in names]
     used = found[:1]
-    if names[0] not in STAND_ALONE_ENCODINGS:
+    if names[0] not in tables.STAND_ALONE_ENCODINGS:
         others = zip(names[1:], found[1:], strict=True)
-        used += [encoding for name, encoding in others if name not in STAND_ALONE_ENCODINGS]
-    return Charset(tuple(encoding or default_encoding for encoding in used), all(found))
+        used += [encoding for name, encoding in others if name not in tables.STAND_ALONE_ENCODINGS]
+    return Charset(tuple(encoding or _DEFAULT for encoding in used), all(found))
 
 
 def _find_encoding(name: str) -> str | None:
     single = re.sub(r"^ISO[^_]IR[ _-]?", "ISO_IR ", name)
     for spelling in (name, single, re.sub(r"^ISO.2022.IR.", "ISO 2022 IR ", name)):
-        if spelling in python_encoding:
-            return python_encoding[spelling]
+        if spelling in tables.python_encoding:
+            return tables.python_encoding[spelling]
     try:
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):

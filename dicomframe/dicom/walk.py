@@ -12,17 +12,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dicomframe.dicom.damage import Damage, malformed, tag_name
-from dicomframe.dicom.elements import (
-    INVALID_VR_BYTES,
-    Around,
-    Context,
-    Entry,
-    Kind,
-    make_entry,
-    measure_invalid_vr,
-    table_of,
-)
-from dicomframe.dicom.encodings import IMPLICIT_LITTLE, read_tag
+from dicomframe.dicom.elements import Around, Context, Entry, Kind, make_entry, table_of
+from dicomframe.dicom.encodings import IMPLICIT_LITTLE, TRIAL_BYTES, measure_invalid_vr, read_tag
 from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
 from dicomframe.dicom.limits import UNBOUNDED
 from dicomframe.dicom.memo import LONGEST_VALUE_BYTES, Memo, headers_of
@@ -172,7 +163,7 @@ class Walk(Scopes):
         header_bytes = entry.header_bytes
         length = int.from_bytes(head[entry.length_at : header_bytes], order)
         if self._has_invalid_vr:
-            rest = window.peek(at, INVALID_VR_BYTES)
+            rest = window.peek(at, TRIAL_BYTES)
             header_bytes, length = measure_invalid_vr(rest, bound - at, encoding, tag, at)
         if self._observer.is_on:
             self._observer.see_header(entry, length, at, is_root=is_root)
