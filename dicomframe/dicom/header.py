@@ -12,10 +12,10 @@ from dicomframe.dicom.deflate import Inflated
 from dicomframe.dicom.elements import Context, make_entry
 from dicomframe.dicom.encodings import tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, read_file_meta, settle_encoding
-from dicomframe.dicom.fragments import UNDEFINED, FragmentChain, walk_fragments
+from dicomframe.dicom.fragments import FragmentChain, walk_fragments
+from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
-from dicomframe.dicom.links import Mode
 from dicomframe.dicom.members import find_member, replace_member
 from dicomframe.dicom.observer import Observer
 from dicomframe.dicom.scopes import Job
@@ -40,8 +40,8 @@ class Header:
         The data set of a deflated file; `pixel_offset` then counts within it.
     warnings : list of str
         What is strange, if it was asked for.
-    template : Trail or None
-        The way that the file took along a template; None if it was walked.
+    template : Trail or Layout or None
+        How the file was known; None if it was walked.
     """
 
     metadata: bytes
@@ -49,7 +49,7 @@ class Header:
     _meta: FileMeta | bytes  # or the first bytes of the file, which hold it
     pixel_offset: int | None = None
     pixel_length: int | None = None
-    template: Trail | None = None
+    template: Trail | Layout | None = None
     inflated: Inflated | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -132,15 +132,22 @@ class Parser:
 
         Else what reads on, as `read` does.
         """
-        bulk, trail = BulkWriter(origin), None
-        if self.learned is not None and not self.observe.is_on:
+        bulk, trail, learned, limits = BulkWriter(origin), None, self.learned, self.limits
+        if learned is not None and not self.observe.is_on:
+            if told := learned.match_at_once(head, size, bulk, limits):
+                layout, pieces = told
+                if layout.stop != size:
+                    trail = layout.lead(pieces, bulk)
+                    return self._read_on(Window(head, 0, size, limits), bulk, trail)
+                (place, length), find = layout.pixels or (None, None), partial(layout.find, pieces)
+                return self._note(Header(b"".join(pieces), find, head, place, length, layout), size)
             try:
-                trail = self.learned.match(head, size, bulk, self.limits)
+                trail = learned.match(head, size, bulk, limits)
             except NotAtHand as wanted:
                 return self._begin_with(head, wanted.stop, size, origin)
             if trail is not None and (header := _end(trail, head, size)):
                 return self._note(header, size)
-        return self._read_on(Window(head, 0, size, self.limits), bulk, trail)
+        return self._read_on(Window(head, 0, size, limits), bulk, trail)
 
     def _begin_with(self, head: bytes, stop: int, size: int, origin: str) -> Reading[Header]:
         """Begin with the bytes up to `stop`, of which those in `head` are at hand."""
@@ -199,23 +206,13 @@ def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = Non
 
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
-    slot, following = trail.passed[-1].slot, trail.position
-    mode, entry, length_bytes = slot[:3]
-    place = length = None
-    if mode == Mode.PIXELS:
-        place = following + length_bytes
-        if place > len(head):
-            return None
-        (length,) = entry.unpack_length(head, following)
-        following = place + length
-        if length == UNDEFINED:
-            if chain is None:
-                return None
-            length, following = chain.stop - place, chain.stop + 8
-            if not slot.around.encoding.explicit:
-                entry = make_entry(entry.tag, "OB", slot.around.encoding)  # PS3.5 section A.4
-        if following == size:
-            trail.pieces[-1:] = entry.prefix + trail.bulk.rest(place, length), b"}"
-    if following != size:
+    if chain is not None:
+        entry, start = trail.passed[-1].slot.entry, trail.position + 4
+        if not entry.encoding.explicit:
+            entry = make_entry(entry.tag, "OB", entry.encoding)  # PS3.5 section A.4
+        trail.pixels, trail.stop = (start, chain.stop - start), chain.stop + 8
+        trail.pieces[-1:] = entry.prefix + trail.bulk.rest(*trail.pixels), b"}"
+    if trail.stop != size:
         return None
+    place, length = trail.pixels or (None, None)
     return Header(b"".join(trail.pieces), trail.find, head, place, length, trail)

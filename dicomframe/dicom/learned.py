@@ -9,11 +9,12 @@ from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.elements import Context
 from dicomframe.dicom.items import Items, ItemWalk
+from dicomframe.dicom.layouts import FileTemplate, Told
 from dicomframe.dicom.lessons import START, repeat_lessons, take_lessons
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.memo import Memo
 from dicomframe.dicom.scopes import Job
-from dicomframe.dicom.template import Nested, Template, Trail
+from dicomframe.dicom.template import Nested, Trail
 from dicomframe.dicom.walk import Walk
 from dicomframe.dicom.window import NotAtHand, Window
 
@@ -55,10 +56,10 @@ class Learned:
         self.has_templates = templates
         self._limits = DEFAULT_LIMITS
         self._most_bytes, self._bytes = most_bytes, 0
-        self._last = Template()
+        self._last = FileTemplate()
         self._hints_at: dict[bytes, int] = {}
         self._begun: dict[bytes, None] = {}
-        self._templates: OrderedDict[bytes, Template] = OrderedDict()
+        self._templates: OrderedDict[bytes, FileTemplate] = OrderedDict()
 
     def begin(self) -> None:
         """Forget how far headers reach: other files begin."""
@@ -79,6 +80,12 @@ class Learned:
             return ItemWalk(self.items, job, position, context)
         return Walk(job, position, context, self.memo)
 
+    def match_at_once(
+        self, head: bytes, size: int, bulk: BulkWriter, limits: Limits
+    ) -> Told | None:
+        """Take a file that is laid out like one of those last taken, ahead of any hint."""
+        return self._last.take_at_once(head, bulk, size, -1) if limits is self._limits else None
+
     def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file of `size` bytes with those before, and learn from it.
 
@@ -92,16 +99,13 @@ class Learned:
         if limits is not self._limits and limits != self._limits:
             self._templates.clear()
             self.items.clear()
-            self._bytes, self._last = 0, Template()
+            self._bytes, self._last = 0, FileTemplate()
         self._limits = limits
         if not self.has_templates or len(head) // 8 >= limits.elements:
             return None  # elements are not counted here
-        trail = Trail(self._last.links, START, bulk)
-        if self._last.take_at_once(trail, head, 1):
-            return trail
         if not (hint := self._hint(head, _SERIES)):
             return None
-        template, heir = self._templates.get(hint), None
+        template, heir, tried = self._templates.get(hint), None, self._last
         if template is not None and template.pays:
             self._templates.move_to_end(hint)
             self._last = template
@@ -115,10 +119,11 @@ class Learned:
             if not template.pays:
                 return None
         known = Nested(self.items, partial(self.items.walk_sequence, head, size, bulk, limits))
-        trail = Trail(template.links, START, bulk, known)
-        before, is_known = template.bytes, False
+        told = template.take_at_once(head, bulk, size, -1) if template is not tried else None
+        trail = told[0].lead(told[1], bulk) if told else Trail(template.links, START, bulk, known)
+        before, is_known = template.bytes, told is not None
         try:
-            is_known = template.match(trail, head)
+            is_known = is_known or template.match(trail, head)
             if not is_known and template.pays:
                 lessons = take_lessons(trail, Window(head, 0, size, limits), self.walk)
                 is_known = template.learn(trail, head, lessons)
@@ -136,9 +141,9 @@ class Learned:
             self._count(heir.bytes)
         return trail if is_known else None
 
-    def _find(self, hint: bytes) -> Template:
+    def _find(self, hint: bytes) -> FileTemplate:
         if hint not in self._templates:
-            self._templates[hint] = Template()
+            self._templates[hint] = FileTemplate()
             self._bytes += _TEMPLATE_BYTES
         self._templates.move_to_end(hint)
         return self._templates[hint]

@@ -10,7 +10,7 @@ from dicomframe.dicom.encodings import AVAILABLE_SYNTAX, EXPLICIT_LITTLE, encodi
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, settle_encoding
 from dicomframe.dicom.fragments import UNDEFINED
 from dicomframe.dicom.limits import UNBOUNDED, Limits
-from dicomframe.dicom.links import Lesson, Mode, Part, Place, Slot
+from dicomframe.dicom.links import Lesson, Mode, Part, Place, Slot, tell
 from dicomframe.dicom.scopes import Job, Step
 from dicomframe.dicom.template import Trail
 from dicomframe.dicom.values import PLAIN_ENDS, encode_number_text
@@ -157,7 +157,7 @@ def repeat_lessons(trail: Trail, buffer: bytes) -> Iterator[Lesson]:
             _, _, stop = next(stops)
         elif slot.mode < Mode.PIXELS:
             stop = cut + slot.length_bytes + slot.entry.unpack_length(buffer, cut)[0]
-        json = trail.told(number, behind)
+        json = tell(trail.passed, trail.pieces, number, behind)
         yield start, stop, [*parts, tail._replace(field=stop - cut, json=json)]
         start = stop
 

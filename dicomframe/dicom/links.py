@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any, NamedTuple, TypeAlias
 
 from dicomframe.dicom.elements import Around, Entry, make_unpack
@@ -126,6 +127,30 @@ class Link:
         opening, closing = PLAIN_ENDS[entry.encode] if mode < Mode.VALUE else (b"", b"")
         head_bytes, opened = len(run) + size, text + opening
         self.at_hand = run, head_bytes, unpack, mode, opened, closing, longest, after
+
+
+def tell(passed: list[Link], pieces: list[bytes], number: int, behind: int) -> bytes:
+    """Return what the value behind a link became that was passed; the link at `behind` comes next.
+
+    Of each link passed there are three pieces of JSON: text, plain text, and what comes behind.
+    """
+    return b"".join(pieces[3 * number : 3 * behind])[len(passed[number].text) :]
+
+
+def find_told(way: list[Link], pieces: list[bytes], outline: list[int], tag: int) -> bytes | None:
+    """Return the member of `tag` in a data set that came to its end, None if there is none.
+
+    `outline` tells which of the links passed are not those of items, and how many there are.
+    """
+    at = bisect_left(outline, tag, 0, len(outline) - 1, key=lambda at: way[at].parts[-1].tag)
+    if outline[at] == len(way):
+        return None
+    parts = way[outline[at]].parts
+    part = parts[bisect_left(parts, (tag,))]
+    if part.tag != tag:
+        return None
+    json = tell(way, pieces, *outline[at : at + 2]) if part is parts[-1] else part.json
+    return (part.text + json)[1:] or None
 
 
 class Links(list[Link]):

@@ -9,23 +9,18 @@ the walk reads it, whatever it was learned from.
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
 from dicomframe.dicom.elements import Around
 from dicomframe.dicom.fragments import SEQUENCE_ENDS, UNDEFINED
-from dicomframe.dicom.layouts import Layout
-from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Place, Slot
+from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Place, Slot, find_told
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
 
 _MOST_LINKS = 16
 _MOST_BYTES = 4 << 20
 _FREE_MISSES = 16
-_LONGEST_BYTES = 16 << 10  # what is longer is copied more dearly than followed
-_MOST_LAYOUTS = 8
-_LEAST_GAIN = -32
 
 
 class Nested(NamedTuple):
@@ -61,12 +56,18 @@ class Trail:
     sequences : list of tuple of int
         Which links are those of items, sequence by sequence: the first, and the first behind
         them; and where the sequence ended.
+    pixels : tuple of int or None
+        Where the value of Pixel Data lies in the buffer, and its length; None without one, and
+        where it is a chain of fragments.
+    stop : int
+        Where the data set ends, Pixel Data included; -1 if fragments are to tell, 0 if more is to
+        be read for it.
     bulk : BulkWriter
         Tells of values that stay in the file.
     """
 
-    __slots__ = ("_known", "_numbers", "_outline", "bulk", "links", "passed", "pieces", "position",
-                 "sequences", "start")  # fmt: skip
+    __slots__ = ("_known", "_numbers", "_outline", "bulk", "links", "passed", "pieces", "pixels",
+                 "position", "sequences", "start", "stop")  # fmt: skip
 
     def __init__(
         self, links: Links, position: int, bulk: BulkWriter = NO_BULK, known: Nested | None = None
@@ -78,6 +79,8 @@ class Trail:
         self.passed: list[Link] = []
         self.pieces: list[bytes] = []
         self.sequences: list[tuple[int, int, int]] = []
+        self.pixels: tuple[int, int] | None = None
+        self.stop = 0
         self._numbers: list[bytes] = []
         self._outline: list[int] = []
 
@@ -141,8 +144,10 @@ class Trail:
                     pieces += opened, b"", b","  # another item
                     links = first
                 elif sequence is None:
-                    self.position = position
+                    self.position = self.stop = position
                     pieces += opened, b"", b""
+                    if mode == Mode.PIXELS:
+                        self._end_with_pixels(link.slot, buffer)
                     if not are_plain(pieces[1::3], b"\\".join(self._numbers)):
                         self._encode_again()
                     return True
@@ -165,6 +170,16 @@ class Trail:
         self.links = link.at_hand[-1]
         self.sequences.append((number, number, self.position))
         return None if told else False
+
+    def _end_with_pixels(self, slot: Slot, buffer: bytes) -> None:
+        """Tell of Pixel Data behind the last run, if it is no chain of fragments."""
+        place = self.position + slot.length_bytes
+        field = buffer[self.position : place]
+        self.stop = -1 if field == b"\xff\xff\xff\xff" else 0
+        if not self.stop and len(field) == slot.length_bytes:
+            length = int.from_bytes(field, "little")
+            self.pixels, self.stop = (place, length), place + length
+            self.pieces[-1:] = slot.entry.prefix + self.bulk.rest(place, length), b"}"
 
     def _encode_again(self) -> None:
         """Encode one by one what was taken for plain."""
@@ -189,24 +204,10 @@ class Trail:
             del numbers[first:behind]
         return numbers
 
-    def told(self, number: int, behind: int) -> bytes:
-        """Return what the value behind a link became that was passed; `behind` comes next."""
-        told = b"".join(self.pieces[3 * number : 3 * behind])
-        return told[len(self.passed[number].text) :]
-
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag` in a data set that came to its end, None if there is none."""
-        passed, end = self.passed, len(self.passed)
-        numbers = self._outline = self._outline or self.outline()  # asked for each column
-        at = bisect_left(numbers, tag, 0, len(numbers) - 1, key=lambda at: passed[at].parts[-1].tag)
-        if numbers[at] == end:
-            return None
-        parts = passed[numbers[at]].parts
-        part = parts[bisect_left(parts, (tag,))]
-        if part.tag != tag:
-            return None
-        json = self.told(*numbers[at : at + 2]) if part is parts[-1] else part.json
-        return (part.text + json)[1:] or None
+        self._outline = self._outline or self.outline()  # asked for each column
+        return find_told(self.passed, self.pieces, self._outline, tag)
 
 
 class Template:
@@ -227,8 +228,7 @@ class Template:
     def __init__(self) -> None:
         self.links = Links()
         self.places: dict[Place | None, Links] = {}
-        self._layouts: list[Layout] = []
-        self.bytes = self.hits = self.misses = self._gain = 0
+        self.bytes = self.hits = self.misses = 0
 
     @property
     def pays(self) -> bool:
@@ -237,35 +237,11 @@ class Template:
 
     def match(self, trail: Trail, buffer: bytes) -> bool:
         """Go along to an end; where only values differ from those known, let them vary."""
-        if self.take_at_once(trail, buffer, _MOST_LAYOUTS):
-            return True
-        is_known = trail.follow(buffer)
-        while not is_known and self.pays and self._split(trail, buffer):
-            is_known = trail.follow(buffer)
+        while not (is_known := trail.follow(buffer)) and self.pays and self._split(trail, buffer):
+            pass  # one value more may vary
         self.hits += is_known
         self.misses += not is_known
-        self._gain -= 1
-        is_plain = is_known and not trail.sequences and not self.hits & 3  # now and then
-        if is_plain and self._gain >= _LEAST_GAIN and sum(map(len, trail.pieces)) <= _LONGEST_BYTES:
-            self._layouts.insert(0, Layout(trail.passed, buffer, trail.start))
-            self.bytes += self._layouts[0].weight
-            self.bytes -= sum(layout.weight for layout in self._layouts[_MOST_LAYOUTS:])
-            del self._layouts[_MOST_LAYOUTS:]
         return is_known
-
-    def take_at_once(self, trail: Trail, buffer: bytes, most: int) -> bool:
-        """Take a data set that is laid out like one before; the `most` last ones are looked at."""
-        for at, layout in enumerate(self._layouts[:most] if self._gain > _LEAST_GAIN else ()):
-            pieces = layout.take(buffer, trail.start, trail.bulk)
-            if pieces is not None:
-                trail.passed, trail.pieces = layout.links, pieces
-                trail.position = trail.start + layout.length
-                if at:
-                    self._layouts.insert(0, self._layouts.pop(at))
-                self._gain += 1
-                self.hits += 1
-                return True
-        return False
 
     def learn(self, trail: Trail, buffer: bytes, lessons: Iterator[Lesson]) -> bool:
         """Add links from where a data set left the known ones; tell whether it comes to an end.

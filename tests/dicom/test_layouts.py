@@ -17,7 +17,7 @@ from dicomframe.dicom.header import Header, Learned, Parser
 from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
 from dicomframe.dicom.window import feed
-from dicomframe.testing.samples import element, item, make_ct, make_file, sequence
+from dicomframe.testing.samples import element, encapsulated, item, make_ct, make_file, sequence
 
 LIMITS = (
     DEFAULT_LIMITS,
@@ -56,8 +56,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     results: list[bool] = []
     take = Layout.take
 
-    def note(layout: Layout, buffer: bytes, start: int, bulk: BulkWriter) -> list[bytes] | None:
-        pieces = take(layout, buffer, start, bulk)
+    def note(layout: Layout, buffer: bytes, bulk: BulkWriter) -> list[bytes] | None:
+        pieces = take(layout, buffer, bulk)
         results.append(pieces is not None)
         return pieces
 
@@ -230,15 +230,31 @@ def test_a_value_that_stays_in_its_file_is_laid_out_like_others(taken: list[bool
 def test_layouts_that_never_fit_are_soon_not_tried(
     read: Callable[..., Header], taken: list[bool]
 ) -> None:
+    def make(number: int, length: int) -> bytes:
+        """Make a file of one size, whatever the length."""
+        texts = (
+            element(0x00281056, "LO", "X" * length),
+            element(0x00281057, "LO", "Y" * (62 - length)),
+        )
+        return make_slice(number, b"".join(texts))
+
     learned = Learned()
     for number in range(60):
-        length = 2 * (number % 30 + 1)
-        read(make_slice(number, element(0x00281056, "LO", "X" * length)), learned=learned)
-    assert 0 < len(taken) < 200
+        read(make(number, 2 * (number % 30 + 1)), learned=learned)
+    assert 0 < len(taken) < 300
     tried = len(taken)
     for number in range(60, 90):
-        read(make_slice(number, element(0x00281056, "LO", "X" * 2)), learned=learned)
+        read(make(number, 2), learned=learned)
     assert len(taken) == tried
+
+
+def test_layouts_of_files_of_another_size_are_not_tried(
+    read: Callable[..., Header], taken: list[bool]
+) -> None:
+    learned = Learned()
+    for number in range(60):
+        read(make_slice(number, element(0x00281056, "LO", "X" * 2 * (number + 1))), learned=learned)
+    assert taken == []
 
 
 def test_layouts_are_counted_in_what_is_kept(read: Callable[..., Header]) -> None:
@@ -275,3 +291,59 @@ def test_limits_that_change_change_what_is_told() -> None:
     expected = [outcome(data, limits=small) for data in files]
     assert read_with(learned, files, limits=small) == expected
     assert read_with(learned, files) == [outcome(data) for data in files]
+
+
+def test_pixel_data_that_declares_another_length_is_told_as_the_walk_tells_it(
+    taken: list[bool],
+) -> None:
+    def declare(number: int, length: int, behind: bytes) -> bytes:
+        """Let a file as long as all others declare `length` bytes of Pixel Data."""
+        data = make_slice(number)
+        return data[:-12] + struct.pack("<I", length) + behind
+
+    usual = bytes(8)
+    lying = [(0, usual), (2, usual), (6, usual), (9, usual), (10, usual), (1 << 20, usual)]
+    lying += [(0xFFFFFFFF, usual), (0xFFFFFFFF, b"\xfe\xff\xdd\xe0" + bytes(4))]
+    lying += [(0, element(0xFFFCFFFC, "OB", b"")[:8]), (2, b"\xff\xff" + bytes(6))]
+    files = [make_slice(number) for number in range(20)]
+    for number, (length, behind) in enumerate(lying):
+        files += [declare(20 + number, length, behind), make_slice(40 + number)]
+    check_layers(files)
+    assert taken.count(True) > 40
+    for length in (0x108, 0x10008, 0x1000008):
+        damaged = declare(0, length, usual)
+        for stop in range(len(damaged) - 20, len(damaged) - 7):  # where the first read ends
+            learned = Learned()
+            for data in (*files[:6], damaged, files[6]):
+                learned.first_read_bytes = stop
+                assert outcome(data, learned=learned) == outcome(data)
+
+
+def test_fragments_are_found_behind_a_layout(
+    read: Callable[..., Header], taken: list[bool]
+) -> None:
+    def make(number: int, pixels: bytes) -> bytes:
+        data = make_slice(number)[: -len(element(0x7FE00010, "OW", bytes(8)))]
+        return data.replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.5\0") + pixels
+
+    files = []
+    for number in range(24):
+        pixels = encapsulated(bytes(2 * (number % 5 + 1)), bytes(4))
+        if number % 6 == 5:  # what a chain must not be, nor such a file hold
+            broken = pixels[:-8], pixels[:-12], pixels + bytes(8), pixels.replace(b"\xe0", b"\xe1")
+            defined = element(0x7FE00010, "OB", bytes(8)), element(0x7FE00010, "OW", b"")
+            pixels = (*broken, *defined)[number // 6]
+        files.append(make(number, pixels))
+    check_layers(files, rounds=3)
+    taken.clear()
+    learned = Learned()
+    for _ in range(3):
+        for data in files[:5]:
+            read(data, learned=learned)
+    assert taken[-1]
+    cut = files[0].index(b"\xe0\x7f\x10\0")
+    for stop in range(cut, cut + 14):  # the first read ends near the length field
+        learned = Learned()
+        for data in files[:5] * 3:
+            learned.first_read_bytes = stop
+            assert outcome(data, learned=learned) == outcome(data)
