@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from dicomframe.dicom.bulk import BulkWriter
@@ -38,7 +38,7 @@ class Header:
         Where the value of Pixel Data lies in the file, bytes; None without one.
     inflated : Inflated or None
         The data set of a deflated file; `pixel_offset` then counts within it.
-    warnings : list of str
+    warnings : sequence of str
         What is strange, if it was asked for.
     template : Trail or Layout or None
         How the file was known; None if it was walked.
@@ -51,7 +51,7 @@ class Header:
     pixel_length: int | None = None
     template: Trail | Layout | None = None
     inflated: Inflated | None = None
-    warnings: list[str] = field(default_factory=list)
+    warnings: Sequence[str] = ()
 
     def find(self, tag: int) -> bytes | None:
         """Return the member of `tag`, ``"GGGGEEEE":{...}``, None without one.

@@ -132,10 +132,10 @@ class FileTemplate(Template):
             self.bytes -= self._layouts.pop().weight
         return is_known
 
-    def take_at_once(self, buffer: bytes, bulk: BulkWriter, *stops: int) -> Told | None:
-        """Take a file that is laid out like one before, which ended at one of `stops`."""
+    def take_at_once(self, buffer: bytes, size: int, bulk: BulkWriter) -> Told | None:
+        """Take a file of `size` bytes that is laid out like one before."""
         for at, layout in enumerate(self._layouts):
-            if layout.stop in stops and (pieces := layout.take(buffer, bulk)):
+            if layout.stop in (size, -1) and (pieces := layout.take(buffer, bulk)):
                 if at:
                     self._layouts.insert(0, self._layouts.pop(at))
                 self._gain += 1

@@ -84,7 +84,7 @@ class Learned:
         self, head: bytes, size: int, bulk: BulkWriter, limits: Limits
     ) -> Told | None:
         """Take a file that is laid out like one of those last taken, ahead of any hint."""
-        return self._last.take_at_once(head, bulk, size, -1) if limits is self._limits else None
+        return self._last.take_at_once(head, size, bulk) if limits is self._limits else None
 
     def match(self, head: bytes, size: int, bulk: BulkWriter, limits: Limits) -> Trail | None:
         """Compare a file of `size` bytes with those before, and learn from it.
@@ -119,7 +119,7 @@ class Learned:
             if not template.pays:
                 return None
         known = Nested(self.items, partial(self.items.walk_sequence, head, size, bulk, limits))
-        told = template.take_at_once(head, bulk, size, -1) if template is not tried else None
+        told = template.take_at_once(head, size, bulk) if template is not tried else None
         trail = told[0].lead(told[1], bulk) if told else Trail(template.links, START, bulk, known)
         before, is_known = template.bytes, told is not None
         try:

@@ -182,7 +182,7 @@ class Outcomes:
 
 
 def _close(opened: list[_Opened]) -> None:
-    for _, file, *_ in opened:
+    for _, file, _, _, _ in opened:
         try:
             if file is not None:
                 file.close()
