@@ -21,9 +21,7 @@ class Damage(Exception):
 
     def __init__(self, reason: str, detail: str, offset: int | None = None) -> None:
         super().__init__(reason, detail, offset)
-        self.reason = reason
-        self.detail = detail
-        self.offset = offset
+        self.reason, self.detail, self.offset = reason, detail, offset
 
 
 def malformed(detail: str, offset: int) -> Damage:

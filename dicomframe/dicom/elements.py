@@ -124,8 +124,7 @@ class EntryTable(dict[bytes, Entry]):
             return make_entry(tag, "UN", self.encoding)._replace(kind=Kind.INVALID_VR)
         if len(self) >= _MOST_ENTRIES:
             self.clear()
-        self[key] = entry
-        return entry
+        return self.setdefault(key, entry)
 
 
 table_of = cache(EntryTable)

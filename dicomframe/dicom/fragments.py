@@ -67,8 +67,7 @@ def walk_fragments(window: Window, position: int, bound: int, tag: int) -> Readi
                 raise malformed(f"the sequence delimiter of {name} has a length", at)
             return FragmentChain(at, table, odd, starts)
         if head[:4] != ITEM or length == UNDEFINED:
-            detail = f"among the fragments of {name} there is no item and no delimiter"
-            raise malformed(detail, at)
+            raise malformed(f"among the fragments of {name} there is no item and no delimiter", at)
         stop = at + 8 + length
         if stop > bound:
             raise _cut_off(name, at, bound, window.size)

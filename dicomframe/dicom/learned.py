@@ -124,6 +124,8 @@ class Learned:
         before, is_known = template.bytes, told is not None
         try:
             is_known = is_known or template.match(trail, head)
+            if not is_known and len(head) < size and trail.is_cut(head):
+                raise NotAtHand(len(head) + 1)
             if not is_known and template.pays:
                 lessons = take_lessons(trail, Window(head, 0, size, limits), self.walk)
                 is_known = template.learn(trail, head, lessons)

@@ -48,8 +48,7 @@ class Headers(dict[bytes, _Known]):
             self._memo.spend(len(entry.prefix))
         elif len(self) >= _MOST_HEADERS:
             self.clear()
-        known = self[key] = (length, entry.kind, entry.tag, entry.prefix, entry.encode, {})
-        return known
+        return self.setdefault(key, (length, entry.kind, entry.tag, entry.prefix, entry.encode, {}))
 
 
 headers_of = cache(Headers)
@@ -71,8 +70,7 @@ class Memo(dict[tuple[Encoding, Charset], Headers]):
 
     def __missing__(self, key: tuple[Encoding, Charset]) -> Headers:
         self.spend(_OVERHEAD_BYTES)
-        table = self[key] = Headers(key[0], self)
-        return table
+        return self.setdefault(key, Headers(key[0], self))
 
     def remember(self, known: dict[bytes, bytes], raw: bytes, told: bytes) -> None:
         """Keep what a value became; among 32 others every fourth time only.

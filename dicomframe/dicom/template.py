@@ -197,6 +197,12 @@ class Trail:
         can_hold_them = slot.mode == Mode.PIXELS and slot.entry.vr in ("OB", "OW")
         return can_hold_them and buffer.startswith(b"\xff\xff\xff\xff", self.position)
 
+    def is_cut(self, buffer: bytes) -> bool:
+        """Tell whether it stands where the bytes at hand end, and all of them fit a link."""
+        rest = buffer[self.position :]
+        fit = [rest.startswith(link.run) or link.run.startswith(rest) for link in self.links]
+        return self.position >= 0 and any(fit)
+
     def outline(self) -> list[int]:
         """Return which of the links passed are not those of items, and how many there are."""
         numbers = list(range(len(self.passed) + 1))

@@ -288,6 +288,18 @@ def test_the_first_file_of_a_series_of_a_known_device_is_not_walked(
     assert lessons == [START]
 
 
+def test_a_header_that_the_first_read_cuts_is_read_on_before_anything_is_learned_of_it(
+    read: Any, lessons: list[int]
+) -> None:
+    learned = Learned()
+    for series in range(10):
+        for number in range(4):
+            data = make_ct(number, series=series)
+            learned.first_read_bytes = data.index(b"\x20\0\x0e\0") + 80 + 7 * number + series
+            assert read(data, learned=learned).metadata == read(data).metadata
+    assert lessons == [START, START]  # of the first file, in two parts
+
+
 def test_elements_that_some_files_have_are_learned_once(read: Any, lessons: list[int]) -> None:
     learned = Learned()
     for number in range(64):
