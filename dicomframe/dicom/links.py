@@ -160,14 +160,14 @@ class Links(list[Link]):
     ----------
     first : Link
         The first of them, if there is any.
-    at_hand : tuple or None
-        What that one has at hand; None if there is none.
+    at_hand : tuple
+        What that one has at hand; if there is none, what fits nothing.
     """
 
     __slots__ = ("at_hand", "first")
 
     def __init__(self) -> None:
-        self.at_hand: tuple[Any, ...] | None = None
+        self.at_hand: tuple[Any, ...] = _NO_LINK
 
     def put_first(self, link: Link) -> None:
         """Insert a link ahead of all others."""
@@ -185,3 +185,4 @@ class Links(list[Link]):
 
 
 _PART_BYTES = 300
+_NO_LINK = None, 0, None, 0, b"", b"", 0, None  # its run is nowhere

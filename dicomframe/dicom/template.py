@@ -100,8 +100,8 @@ class Trail:
         passed, pieces, numbers = self.passed.append, self.pieces, self._numbers.append
         (to_commas, spaces), as_value = NUMBERS_TO_JSON, Mode.VALUE
         try:
-            while (at_hand := links.at_hand) is not None:
-                run, head_bytes, unpack, mode, opened, closing, longest, after = at_hand
+            while True:
+                run, head_bytes, unpack, mode, opened, closing, longest, after = links.at_hand
                 begin = position + head_bytes
                 if unpack is None:
                     found, length = buffer[position:begin], longest
@@ -114,8 +114,7 @@ class Trail:
                     if links.bring_forward(buffer, position):
                         continue
                     break
-                link = links.first
-                passed(link)
+                passed(link := links.first)
                 position, links = begin + length, after
                 if length > longest:
                     pieces += link.text, b"", self.bulk.rest(begin, length)
