@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import dcmtk
@@ -20,6 +21,7 @@ from dicomframe.dicom.header import Header, Learned
 from dicomframe.scan.options import ReadOptions
 from dicomframe.scan.outcomes import Outcomes
 from dicomframe.scan.partition import ListedFile
+from dicomframe.scan.planning import ReadPlan
 from dicomframe.scan.storage import Store
 
 _HEAD_BYTES = 16 << 10
@@ -192,9 +194,18 @@ def _bare_pixels(paths: Sequence[str]) -> None:
 
 
 def _partition(paths: Sequence[str]) -> float:
-    """Read one partition into record batches; listing and planning are not counted."""
-    plan = plan_read(list(paths), npartitions=1)
+    """Read one partition into record batches; listing and planning are not counted.
+
+    The same files are planned once, not ahead of each measurement: the allocator would give the
+    memory of a batch back meanwhile, and this read alone would pay for its pages anew.
+    """
+    plan = _plan(tuple(paths))
     return _timed(lambda _: [None for _ in plan.reader(plan.partitions[0])])(paths)
+
+
+@lru_cache(maxsize=1)
+def _plan(paths: tuple[str, ...]) -> ReadPlan:
+    return plan_read(list(paths), npartitions=1)
 
 
 def _find(module: str) -> bool:
