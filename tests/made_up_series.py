@@ -124,6 +124,7 @@ class SeriesBuilder:
         if PRIVATE_SEQUENCE in self._sequences:
             self._slots.append((CREATOR, "LO"))
         self._pixels = random.choice(("none", "native", "native", "fragments", "float"))
+        self._pixel_vr = ("OB", "OB", "OW", "UN")[len(self._slots) % 4]
         self._most_values = random.choice((1, 2, 3, 16))
 
     def _draw_meta(self) -> list[Slot]:
@@ -206,12 +207,12 @@ class SeriesBuilder:
             return element(0x7FE00010, "OW", bytes(random.choice((8, 8, 10))), encoding=encoding)
         if self._pixels == "float":
             return element(0x7FE00008, "OF", bytes(random.choice((8, 16))), encoding=encoding)
-        return self._fragments() if self._pixels == "fragments" else b""
+        return self._fragments(self._pixel_vr) if self._pixels == "fragments" else b""
 
-    def _fragments(self) -> bytes:
+    def _fragments(self, vr: str = "OB") -> bytes:
         fragments = [item(b"abcd") for _ in range(self._random.randint(1, 3))]
         body = b"".join((item(), *fragments, SEQUENCE_END))
-        return element(0x7FE00010, "OB", body, encoding=self._encoding, length=UNDEFINED)
+        return element(0x7FE00010, vr, body, encoding=self._encoding, length=UNDEFINED)
 
     def _group_0002(self) -> bytes:
         random = self._random

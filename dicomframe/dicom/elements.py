@@ -74,6 +74,10 @@ class Entry(NamedTuple):
     unpack_length: Callable[[bytes, int], tuple[int]]
     encoding: Encoding
 
+    def of_fragments(self, around: Encoding) -> Entry:
+        """Return that of fragments, which are OB where VRs are implicit (PS3.5 section A.4)."""
+        return self if around.explicit else make_entry(self.tag, "OB", around)
+
 
 @lru_cache(maxsize=4096)
 def make_unpack(order: ByteOrder, size: int, before: int = 0) -> Callable[[bytes, int], Any]:

@@ -9,10 +9,10 @@ from functools import partial
 from dicomframe.dicom.bulk import BulkWriter
 from dicomframe.dicom.damage import Damage
 from dicomframe.dicom.deflate import Inflated
-from dicomframe.dicom.elements import Context, make_entry
+from dicomframe.dicom.elements import Context
 from dicomframe.dicom.encodings import tell_syntax
 from dicomframe.dicom.file_meta import FileMeta, file_meta_of, read_file_meta, settle_encoding
-from dicomframe.dicom.fragments import FragmentChain, walk_fragments
+from dicomframe.dicom.fragments import walk_fragments
 from dicomframe.dicom.layouts import Layout
 from dicomframe.dicom.learned import FIRST_READ_BYTES, MOST_FIRST_READ_BYTES, Learned
 from dicomframe.dicom.limits import DEFAULT_LIMITS, Limits
@@ -164,9 +164,11 @@ class Parser:
         """Walk a file, or the fragments alone if templates tell all up to them."""
         limits, size = self.limits, window.size
         if trail is not None and trail.has_fragments(window.buffer):
-            start, tag = trail.position + 4, trail.passed[-1].slot.entry.tag
-            chain = yield from walk_fragments(window, start, size, tag)
-            if header := _end(trail, window.buffer, size, chain):
+            slot, start = trail.passed[-1].slot, trail.position + 4
+            chain = yield from walk_fragments(window, start, size, slot.entry.tag)
+            entry = slot.entry.of_fragments(slot.around.encoding)
+            trail.end_with(entry, start, chain.stop - start, chain.stop + 8)
+            if header := _end(trail, window.buffer, size):
                 return self._note(header, size)
         observer = self.observe()
         meta = yield from read_file_meta(Job(window, bulk, observer))
@@ -201,17 +203,11 @@ class Parser:
         return self._note(Header(metadata, find, meta, place, length, None, inflated, told), size)
 
 
-def _end(trail: Trail, head: bytes, size: int, chain: FragmentChain | None = None) -> Header | None:
+def _end(trail: Trail, head: bytes, size: int) -> Header | None:
     """Return the header of a file that went along a template.
 
     None if more of it follows, or if there are fragments whose chain is yet to be walked.
     """
-    if chain is not None:
-        entry, start = trail.passed[-1].slot.entry, trail.position + 4
-        if not entry.encoding.explicit:
-            entry = make_entry(entry.tag, "OB", entry.encoding)  # PS3.5 section A.4
-        trail.pixels, trail.stop = (start, chain.stop - start), chain.stop + 8
-        trail.pieces[-1:] = entry.prefix + trail.bulk.rest(*trail.pixels), b"}"
     if trail.stop != size:
         return None
     place, length = trail.pixels or (None, None)

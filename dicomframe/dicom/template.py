@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dicomframe.dicom.bulk import NO_BULK, BulkWriter
-from dicomframe.dicom.elements import Around
+from dicomframe.dicom.elements import Around, Entry
 from dicomframe.dicom.fragments import SEQUENCE_ENDS, UNDEFINED
 from dicomframe.dicom.links import Lesson, Link, Links, Mode, Part, Place, Slot, find_told
 from dicomframe.dicom.values import EMPTY, NUMBERS_TO_JSON, UnfitValue, are_plain
@@ -170,6 +170,11 @@ class Trail:
         self.sequences.append((number, number, self.position))
         return None if told else False
 
+    def end_with(self, entry: Entry, place: int, length: int, stop: int) -> None:
+        """Tell of Pixel Data whose value lies at `place`, behind which the data set ends."""
+        self.pixels, self.stop = (place, length), stop
+        self.pieces[-1:] = entry.prefix + self.bulk.rest(place, length), b"}"
+
     def _end_with_pixels(self, slot: Slot, buffer: bytes) -> None:
         """Tell of Pixel Data behind the last run, if it is no chain of fragments."""
         place = self.position + slot.length_bytes
@@ -177,8 +182,7 @@ class Trail:
         self.stop = -1 if field == b"\xff\xff\xff\xff" else 0
         if not self.stop and len(field) == slot.length_bytes:
             length = int.from_bytes(field, "little")
-            self.pixels, self.stop = (place, length), place + length
-            self.pieces[-1:] = slot.entry.prefix + self.bulk.rest(place, length), b"}"
+            self.end_with(slot.entry, place, length, place + length)
 
     def _encode_again(self) -> None:
         """Encode one by one what was taken for plain."""

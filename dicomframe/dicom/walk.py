@@ -237,11 +237,10 @@ class Walk(Scopes):
 
     def _take_fragments(self, data_set: DataSet, entry: Entry, start: int) -> Reading[None]:
         """Take an encapsulated value up to its delimiter."""
-        window, tag, encoding = self._window, entry.tag, data_set.context.encoding
+        window, tag = self._window, entry.tag
         chain = yield from walk_fragments(window, start, data_set.bound, tag)
         window.pass_over(chain.stop + 8 - start)
-        if not encoding.explicit:
-            entry = make_entry(tag, "OB", encoding)  # PS3.5 section A.4
+        entry = entry.of_fragments(data_set.context.encoding)
         member = entry.prefix + self._bulk.rest(start, chain.stop - start)
         data_set.append(tag, member, self._observer)
         if entry.kind == Kind.PIXELS and data_set is self.root:

@@ -34,6 +34,7 @@ from dicomframe.testing.samples import (
 
 FIRST = element(0x00080060, "CS", "MR")
 SERIES = element(0x0020000E, "UI", "1.2.3")
+FRAGMENTS = item() + item(b"abcd") + SEQUENCE_END
 
 
 @pytest.mark.parametrize("limits", ALL_LIMITS, ids=["default", "inline", "nesting", "tiny"])
@@ -207,10 +208,18 @@ def _values_of_all_sorts() -> Iterator[bytes]:
 
 CASES: dict[str, tuple[Callable[[], list[bytes]], Limits]] = {
     "float pixels of fragments": (
-        lambda: list(_raw_float_pixels(item() + item(b"abcd") + SEQUENCE_END)),
+        lambda: list(_raw_float_pixels(FRAGMENTS)),
         DEFAULT_LIMITS,
     ),
     "float pixels of noise": (lambda: list(_raw_float_pixels(b"x" * 32)), DEFAULT_LIMITS),
+    "fragments of an unknown VR": (
+        lambda: _series(element(0x7FE00010, "UN", FRAGMENTS, length=UNDEFINED)),
+        DEFAULT_LIMITS,
+    ),
+    "pixel data of an unknown VR": (
+        lambda: _series(element(0x7FE00010, "UN", bytes(8))),
+        DEFAULT_LIMITS,
+    ),
     "pixel data that is a sequence": (
         lambda: _series(sequence(0x7FE00010, item(FIRST))),
         DEFAULT_LIMITS,
@@ -268,11 +277,10 @@ def test_layers_agree_where_they_once_did_not(name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["sequence", "bulk", "fragments"])
 def test_group_length_is_left_out_whatever_it_holds(kind: str) -> None:
-    fragments = item() + item(b"abcd") + SEQUENCE_END
     held = {
         "sequence": sequence(0x00080000, item(FIRST)),
         "bulk": element(0x00080000, "OB", bytes(2000)),
-        "fragments": element(0x00080000, "OB", fragments, length=UNDEFINED),
+        "fragments": element(0x00080000, "OB", FRAGMENTS, length=UNDEFINED),
     }
     header = read(make_file(held[kind], FIRST))
     assert list(json.loads(header.metadata)) == ["00080060", "00083002"]
