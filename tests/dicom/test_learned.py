@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -277,14 +278,19 @@ def lessons(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
+def ten_series() -> Iterator[bytes]:
+    """Yield four files of each of ten series of one device."""
+    for series in range(10):
+        for number in range(4):
+            yield make_ct(number, series=series)
+
+
 def test_the_first_file_of_a_series_of_a_known_device_is_not_walked(
     read: Any, lessons: list[int]
 ) -> None:
     learned = Learned()
-    for series in range(10):
-        for number in range(4):
-            data = make_ct(number, series=series)
-            assert read(data, learned=learned).metadata == read(data).metadata
+    for data in ten_series():
+        assert read(data, learned=learned).metadata == read(data).metadata
     assert lessons == [START]
 
 
@@ -292,11 +298,9 @@ def test_a_header_that_the_first_read_cuts_is_read_on_before_anything_is_learned
     read: Any, lessons: list[int]
 ) -> None:
     learned = Learned()
-    for series in range(10):
-        for number in range(4):
-            data = make_ct(number, series=series)
-            learned.first_read_bytes = data.index(b"\x20\0\x0e\0") + 80 + 7 * number + series
-            assert read(data, learned=learned).metadata == read(data).metadata
+    for number, data in enumerate(ten_series()):
+        learned.first_read_bytes = data.index(b"\x20\0\x0e\0") + 80 + number
+        assert read(data, learned=learned).metadata == read(data).metadata
     assert lessons == [START, START]  # of the first file, in two parts
 
 
